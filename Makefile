@@ -1,0 +1,38 @@
+# Everything a fresh machine needs: `make demo` and `make test`.
+
+CARGO ?= cargo
+PYTHON ?=
+MXCP = target/debug/mxcp
+ifdef CARGO_TARGET_DIR
+MXCP = $(CARGO_TARGET_DIR)/debug/mxcp
+endif
+
+.PHONY: setup build demo test lint fmt bench clean
+
+## Python with a shared libpython, the virtual environment, the prebuilt DuckDB library
+setup:
+	@PYTHON="$(PYTHON)" bash .setup/setup.sh
+
+build: setup
+	@$(CARGO) build --locked
+
+## Build the dbt layer of fixtures/customer_360, check it, test it, call a tool, show a mistake
+demo: build
+	@bash .setup/demo.sh $(MXCP)
+
+test: setup
+	@$(CARGO) test --locked --workspace
+
+lint: setup
+	@$(CARGO) fmt --all --check
+	@$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+fmt:
+	@$(CARGO) fmt --all
+
+## Times of checking and building, on projects of growing size
+bench: build
+	@.venv/bin/python .setup/bench.py $(MXCP)
+
+clean:
+	@$(CARGO) clean

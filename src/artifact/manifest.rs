@@ -1,0 +1,238 @@
+//! The locked manifest: everything the runtime needs to serve a project, and nothing that differs
+//! between two machines that build the same sources.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::dbt::DbtGraph;
+use crate::{CatalogSnapshot, Digest, Endpoint, EndpointKind, Lock};
+
+/// A reader refuses a manifest whose format it does not know.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Where `mxcp build` puts the manifest, relative to the project root.
+pub const MANIFEST_PATH: &str = "target/mxcp/manifest.json";
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Toolchain {
+    /// Version of mxcp itself.
+    pub compiler: String,
+    /// Version of the DuckDB library that bound the SQL, e.g. `v2.0.0`.
+    pub engine: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditSettings {
+    pub enabled: bool,
+    pub path: String,
+    pub max_file_size: u64,
+}
+
+/// One profile with every default filled in. Paths are as configured: relative ones are relative to
+/// the project root.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProfileSettings {
+    pub database: String,
+    pub readonly: bool,
+    pub drift_path: String,
+    pub audit: AuditSettings,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extension {
+    pub name: String,
+    /// `community` or `core_nightly`; the core repository when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plugin {
+    pub name: String,
+    pub module: String,
+    /// Name of its entry under `plugin.config` of the user configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SqlTools {
+    pub enabled: bool,
+    /// Tool name to replaced description.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub descriptions: BTreeMap<String, String>,
+}
+
+/// What a client sees of the server itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerInfo {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instructions: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub icons: Vec<Value>,
+}
+
+/// Bounds on what one call may cost. Units: rows, bytes, milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    pub rows: u64,
+    pub bytes: u64,
+    pub timeout_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            rows: 100_000,
+            bytes: 64 << 20,
+            timeout_ms: 300_000,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Project {
+    pub name: String,
+    /// The profile that is active unless another is chosen.
+    pub profile: String,
+    pub profiles: BTreeMap<String, ProfileSettings>,
+    /// Directory of Python code that is put on the module path, relative to the root.
+    pub python_path: String,
+    pub plugin_path: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extensions: Vec<Extension>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub plugins: Vec<Plugin>,
+    /// Names only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
+    #[serde(default)]
+    pub sql_tools: SqlTools,
+    #[serde(default)]
+    pub server: ServerInfo,
+    #[serde(default)]
+    pub limits: Limits,
+    /// The site file as data, for `config.get_setting` of Python endpoints.
+    pub site: Value,
+}
+
+impl Project {
+    /// Settings of a profile; one that is declared nowhere gets the documented defaults.
+    pub fn profile_settings(&self, profile: &str) -> ProfileSettings {
+        self.profiles
+            .get(profile)
+            .cloned()
+            .unwrap_or_else(|| ProfileSettings::with_defaults(profile, "data", "drift", "audit"))
+    }
+}
+
+impl ProfileSettings {
+    /// The defaults of a profile named `profile` in a project with these directories.
+    pub fn with_defaults(profile: &str, data: &str, drift: &str, audit: &str) -> Self {
+        Self {
+            database: format!("{data}/db-{profile}.duckdb"),
+            readonly: false,
+            drift_path: format!("{drift}/drift-{profile}.json"),
+            audit: AuditSettings {
+                enabled: false,
+                path: format!("{audit}/logs-{profile}.jsonl"),
+                max_file_size: 52_428_800,
+            },
+        }
+    }
+}
+
+/// A Python file that endpoints come from or that is preloaded for its hooks.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PythonFile {
+    pub path: String,
+    pub digest: Digest,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    pub format_version: u32,
+    pub toolchain: Toolchain,
+    pub project: Project,
+    /// Sorted by kind and id.
+    pub endpoints: Vec<Endpoint>,
+    /// Sorted by path.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub python: Vec<PythonFile>,
+    #[serde(default)]
+    pub dbt: DbtGraph,
+    /// Relations that endpoints read, as they were when the SQL was bound.
+    #[serde(default)]
+    pub catalog: CatalogSnapshot,
+    /// Every source file that went in: path to digest.
+    pub sources: BTreeMap<String, Digest>,
+}
+
+impl Manifest {
+    pub fn endpoint(&self, kind: EndpointKind, id: &str) -> Option<&Endpoint> {
+        self.endpoints
+            .iter()
+            .find(|e| e.kind == kind && (e.id() == id || e.name.as_deref() == Some(id)))
+    }
+
+    /// The canonical text: two equal manifests have equal bytes.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        let mut text = serde_json::to_string_pretty(self)?;
+        text.push('\n');
+        Ok(text)
+    }
+
+    pub fn lock(&self) -> Lock {
+        Lock::of(self)
+    }
+
+    /// Reads a manifest and refuses a format it does not know.
+    pub fn read(path: &Path) -> Result<Self, ReadError> {
+        let text = std::fs::read(path).map_err(ReadError::Io)?;
+        let probe: Probe = serde_json::from_slice(&text).map_err(ReadError::Json)?;
+        if probe.format_version != FORMAT_VERSION {
+            return Err(ReadError::Version(probe.format_version));
+        }
+        serde_json::from_slice(&text).map_err(ReadError::Json)
+    }
+}
+
+#[derive(Deserialize)]
+struct Probe {
+    format_version: u32,
+}
+
+#[derive(Debug)]
+pub enum ReadError {
+    Io(io::Error),
+    Json(serde_json::Error),
+    Version(u32),
+}
+
+impl std::fmt::Display for ReadError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Io(e) if e.kind() == io::ErrorKind::NotFound => {
+                write!(f, "there is no manifest; run `mxcp build`")
+            }
+            Self::Io(e) => write!(f, "the manifest cannot be read: {e}"),
+            Self::Json(e) => write!(f, "the manifest is damaged ({e}); run `mxcp build`"),
+            Self::Version(v) => write!(
+                f,
+                "the manifest has format {v}, this mxcp reads format {FORMAT_VERSION}; run `mxcp build`"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for ReadError {}

@@ -1,0 +1,160 @@
+//! The registry of diagnostic codes. Each has a page under `grammar/codes`, whose examples are tests.
+
+use std::fmt;
+
+use crate::Severity;
+
+/// A registered diagnostic code, e.g. `MX0203`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Code(u16);
+
+pub struct CodeInfo {
+    pub code: Code,
+    /// A few words, as in the page's title.
+    pub name: &'static str,
+    /// Unless the project's `diagnostics:` says otherwise.
+    pub severity: Severity,
+    /// The page that `mxcp explain` prints.
+    pub page: &'static str,
+}
+
+impl Code {
+    /// Looks a code up by its text; case does not matter.
+    pub fn parse(text: &str) -> Option<Self> {
+        REGISTRY
+            .iter()
+            .find(|info| info.code.to_string().eq_ignore_ascii_case(text))
+            .map(|info| info.code)
+    }
+
+    pub fn info(self) -> &'static CodeInfo {
+        REGISTRY
+            .iter()
+            .find(|info| info.code == self)
+            .unwrap_or(&REGISTRY[0])
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MX{:04}", self.0)
+    }
+}
+
+impl fmt::Debug for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+macro_rules! codes {
+    ($($ident:ident = $number:literal $severity:ident $name:literal;)*) => {
+        $(pub const $ident: Code = Code($number);)*
+
+        /// All codes, by number.
+        pub const REGISTRY: &[CodeInfo] = &[$(CodeInfo {
+            code: $ident,
+            name: $name,
+            severity: Severity::$severity,
+            page: include_str!(concat!("../../grammar/codes/", stringify!($ident), ".md")),
+        }),*];
+    };
+}
+
+codes! {
+    MX0001 = 1 Error "no project found";
+    MX0002 = 2 Error "file cannot be read";
+    MX0003 = 3 Error "file of another kind in this folder";
+    MX0004 = 4 Warning "`.yaml` file is ignored";
+    MX0005 = 5 Error "duplicate name";
+    MX0006 = 6 Error "unknown profile";
+    MX0007 = 7 Error "path outside the project";
+    MX0008 = 8 Error "source file not found";
+    MX0101 = 101 Error "YAML syntax";
+    MX0102 = 102 Error "duplicate key";
+    MX0103 = 103 Error "unknown key";
+    MX0104 = 104 Error "wrong type of value";
+    MX0105 = 105 Error "missing key";
+    MX0106 = 106 Error "value not allowed";
+    MX0107 = 107 Error "exactly one of these keys is needed";
+    MX0108 = 108 Error "constraint not met";
+    MX0109 = 109 Error "several documents in one file";
+    MX0110 = 110 Error "unsupported version";
+    MX0201 = 201 Error "SQL syntax";
+    MX0202 = 202 Error "unknown table";
+    MX0203 = 203 Error "unknown column";
+    MX0204 = 204 Error "unknown function";
+    MX0205 = 205 Error "query cannot be bound";
+    MX0206 = 206 Warning "several statements";
+    MX0207 = 207 Error "parameter used but not declared";
+    MX0208 = 208 Error "parameter declared but not used";
+    MX0209 = 209 Error "parameter differs only by case";
+    MX0210 = 210 Info "result columns not known before run time";
+    MX0211 = 211 Error "no SQL found";
+    MX0301 = 301 Error "declared property missing from the result";
+    MX0302 = 302 Error "result type differs from `return`";
+    MX0303 = 303 Error "scalar `return` but several columns";
+    MX0304 = 304 Error "column not allowed by `additionalProperties: false`";
+    MX0401 = 401 Error "unknown ref";
+    MX0402 = 402 Error "unknown source";
+    MX0403 = 403 Error "models form a cycle";
+    MX0404 = 404 Error "contract column missing from the model";
+    MX0405 = 405 Error "contract type differs";
+    MX0406 = 406 Info "model column missing from the contract";
+    MX0407 = 407 Error "test on unknown column";
+    MX0408 = 408 Error "Jinja syntax";
+    MX0409 = 409 Error "Jinja name undefined";
+    MX0410 = 410 Error "duplicate model";
+    MX0411 = 411 Warning "properties for a model that does not exist";
+    MX0412 = 412 Error "Jinja feature not supported";
+    MX0413 = 413 Error "Jinja template fails";
+    MX0414 = 414 Error "value that dbt does not understand";
+    MX0501 = 501 Error "Python function not found";
+    MX0502 = 502 Error "Python syntax";
+    MX0503 = 503 Error "inline Python is not supported";
+    MX0504 = 504 Error "signature differs from the parameters";
+    MX0601 = 601 Error "CEL syntax";
+    MX0602 = 602 Error "unknown name in policy";
+    MX0603 = 603 Error "unknown function in policy";
+    MX0604 = 604 Error "`fields` missing";
+    MX0605 = 605 Error "action not possible in this phase";
+    MX0701 = 701 Error "unknown test argument";
+    MX0702 = 702 Error "missing test argument";
+    MX0703 = 703 Warning "eval names an unknown tool";
+    MX0704 = 704 Error "undefined template variable";
+    MX0705 = 705 Error "prompt template syntax";
+    MX0706 = 706 Error "resource parameter not in the URI";
+    MX0707 = 707 Error "URI variable without parameter";
+    MX0708 = 708 Error "prompt without messages";
+    MX0801 = 801 Warning "database cannot be read";
+    MX0802 = 802 Warning "database differs from the models";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::REGISTRY;
+
+    #[test]
+    fn every_page_starts_with_its_code_and_name() {
+        for info in REGISTRY {
+            let title = format!("# {}: {}", info.code, info.name);
+            assert!(
+                info.page.starts_with(&title),
+                "the page of {} must start with {title:?}",
+                info.code
+            );
+        }
+    }
+
+    #[test]
+    fn every_page_is_registered() {
+        let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../grammar/codes");
+        let mut pages: Vec<String> = std::fs::read_dir(dir)
+            .expect("grammar/codes is there")
+            .filter_map(|e| e.ok()?.file_name().into_string().ok())
+            .collect();
+        pages.sort();
+        let known: Vec<String> = REGISTRY.iter().map(|i| format!("{}.md", i.code)).collect();
+        assert_eq!(pages, known);
+    }
+}

@@ -1,0 +1,89 @@
+//! Source files as salsa inputs. Text is the input: a build hashes exactly what it compiled.
+//!
+//! Queries never read a file; they see only what was put here. Salsa setters do not compare, so
+//! every write goes through the guarded functions of this module.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use salsa::Setter as _;
+
+/// What is known of a file's content.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Content {
+    Text(Arc<str>),
+    /// It was there and is not any more; the handle stays valid.
+    Missing,
+    /// It is there but cannot be read as text; the reason is for the user.
+    Unreadable(Arc<str>),
+}
+
+/// One file of the project.
+#[salsa::input(debug)]
+pub struct SourceFile {
+    /// Relative to the project root, with `/`.
+    #[returns(deref)]
+    pub path: String,
+    #[returns(ref)]
+    pub content: Content,
+}
+
+impl SourceFile {
+    /// The text, or the empty text of a file that has none.
+    pub fn text(self, db: &dyn salsa::Database) -> &str {
+        match self.content(db) {
+            Content::Text(text) => text,
+            Content::Missing | Content::Unreadable(_) => "",
+        }
+    }
+}
+
+/// The files of the project by path. A singleton input; only discovery and name lookup read it.
+#[salsa::input(singleton, debug)]
+pub struct FileSet {
+    #[returns(ref)]
+    pub files: BTreeMap<String, SourceFile>,
+}
+
+/// Brings the inputs in line with a reading of the file system. Returns the paths that changed.
+pub fn sync<Db: salsa::Database>(db: &mut Db, current: BTreeMap<String, Content>) -> Vec<String> {
+    let set = match FileSet::try_get(db) {
+        Some(set) => set,
+        None => FileSet::new(db, BTreeMap::new()),
+    };
+    let mut files = set.files(db).clone();
+    let mut changed = Vec::new();
+    for (path, file) in &files {
+        if !current.contains_key(path) && set_content(db, *file, Content::Missing) {
+            changed.push(path.clone());
+        }
+    }
+    files.retain(|path, _| current.contains_key(path));
+    for (path, content) in current {
+        match files.get(&path) {
+            Some(file) => {
+                if set_content(db, *file, content) {
+                    changed.push(path);
+                }
+            }
+            None => {
+                files.insert(path.clone(), SourceFile::new(db, path.clone(), content));
+                changed.push(path);
+            }
+        }
+    }
+    if *set.files(db) != files {
+        set.set_files(db).to(files);
+    }
+    changed.sort();
+    changed
+}
+
+/// Sets one file's content unless it is the same. Returns whether it changed.
+pub fn set_content<Db: salsa::Database>(db: &mut Db, file: SourceFile, content: Content) -> bool {
+    if *file.content(db) == content {
+        return false;
+    }
+    file.set_content(db).to(content);
+    true
+}

@@ -1,0 +1,166 @@
+//! The only door to the operating system for the compiler's front half.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::Content;
+
+/// File access as the compiler needs it. Paths are relative to the project root, with `/`.
+pub trait System: Send + Sync {
+    /// Every file below the root that `wanted` accepts, with its content.
+    fn read_tree(&self, wanted: &dyn Fn(&str) -> bool) -> io::Result<BTreeMap<String, Content>>;
+
+    /// Writes a file so that readers see the old or the new content and nothing between.
+    fn write(&self, path: &str, text: &str) -> io::Result<()>;
+}
+
+/// Directories that never hold project sources.
+const SKIPPED: [&str; 8] = [
+    ".git",
+    ".mxcp",
+    ".venv",
+    "venv",
+    "target",
+    "node_modules",
+    "__pycache__",
+    ".duckdb",
+];
+
+/// The real file system below a root directory.
+#[derive(Clone, Debug)]
+pub struct OsSystem {
+    root: PathBuf,
+}
+
+impl OsSystem {
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    fn walk(
+        &self,
+        dir: &Path,
+        prefix: &str,
+        wanted: &dyn Fn(&str) -> bool,
+        out: &mut BTreeMap<String, Content>,
+    ) -> io::Result<()> {
+        for entry in std::fs::read_dir(dir)? {
+            let entry = entry?;
+            let Some(name) = entry.file_name().to_str().map(str::to_owned) else {
+                continue;
+            };
+            let path = if prefix.is_empty() {
+                name.clone()
+            } else {
+                format!("{prefix}/{name}")
+            };
+            let kind = entry.file_type()?;
+            // Linked directories are not followed: they may leave the project or loop.
+            if kind.is_dir() {
+                if !SKIPPED.contains(&name.as_str()) {
+                    // A directory that cannot be listed hides its files and nothing else.
+                    let _ = self.walk(&entry.path(), &path, wanted, out);
+                }
+            } else if wanted(&path) && entry.path().is_file() {
+                out.insert(path, read(&entry.path()));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read(path: &Path) -> Content {
+    match std::fs::read(path) {
+        Ok(bytes) => match String::from_utf8(bytes) {
+            Ok(text) => Content::Text(text.into()),
+            Err(e) => Content::Unreadable(
+                format!(
+                    "it is not valid UTF-8 (byte {})",
+                    e.utf8_error().valid_up_to()
+                )
+                .into(),
+            ),
+        },
+        Err(e) => Content::Unreadable(e.to_string().into()),
+    }
+}
+
+impl System for OsSystem {
+    fn read_tree(&self, wanted: &dyn Fn(&str) -> bool) -> io::Result<BTreeMap<String, Content>> {
+        let mut out = BTreeMap::new();
+        self.walk(&self.root, "", wanted, &mut out)?;
+        Ok(out)
+    }
+
+    fn write(&self, path: &str, text: &str) -> io::Result<()> {
+        write_atomically(&self.root.join(path), text.as_bytes())
+    }
+}
+
+/// Writes beside the target and renames over it.
+pub fn write_atomically(target: &Path, bytes: &[u8]) -> io::Result<()> {
+    let dir = target.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(dir)?;
+    let name = target
+        .file_name()
+        .and_then(|n| n.to_str())
+        .unwrap_or("file");
+    let part = dir.join(format!(".{name}.{}.part", std::process::id()));
+    let result = std::fs::write(&part, bytes).and_then(|()| std::fs::rename(&part, target));
+    if result.is_err() {
+        let _ = std::fs::remove_file(&part);
+    }
+    result
+}
+
+/// Files in memory, for tests.
+#[derive(Clone, Debug, Default)]
+pub struct MemorySystem {
+    files: Arc<Mutex<BTreeMap<String, String>>>,
+}
+
+impl MemorySystem {
+    pub fn new<P: Into<String>, T: Into<String>>(files: impl IntoIterator<Item = (P, T)>) -> Self {
+        let files = files
+            .into_iter()
+            .map(|(path, text)| (path.into(), text.into()))
+            .collect();
+        Self {
+            files: Arc::new(Mutex::new(files)),
+        }
+    }
+
+    pub fn set(&self, path: &str, text: &str) {
+        self.lock().insert(path.to_owned(), text.to_owned());
+    }
+
+    pub fn remove(&self, path: &str) {
+        self.lock().remove(path);
+    }
+
+    pub fn get(&self, path: &str) -> Option<String> {
+        self.lock().get(path).cloned()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, String>> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl System for MemorySystem {
+    fn read_tree(&self, wanted: &dyn Fn(&str) -> bool) -> io::Result<BTreeMap<String, Content>> {
+        Ok(self
+            .lock()
+            .iter()
+            .filter(|(path, _)| wanted(path))
+            .map(|(path, text)| (path.clone(), Content::Text(text.as_str().into())))
+            .collect())
+    }
+
+    fn write(&self, path: &str, text: &str) -> io::Result<()> {
+        self.set(path, text);
+        Ok(())
+    }
+}

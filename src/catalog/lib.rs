@@ -1,0 +1,35 @@
+//! DuckDB at build time: what SQL means, and what a database contains.
+//!
+//! The only crate that asks DuckDB anything while a project is built. Nothing it does has side
+//! effects: no statement of the user is executed, no file is created or written, and every answer
+//! depends on the arguments alone. It must not know salsa, YAML or the layout of a project.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod analyze;
+mod bind;
+mod binder;
+mod errors;
+mod facts;
+mod forms;
+mod introspect;
+mod json;
+mod mask;
+mod names;
+mod request;
+mod returning;
+mod rows;
+mod samples;
+mod slot;
+mod spots;
+#[cfg(test)]
+mod tests;
+mod tokens;
+mod walk;
+
+pub use binder::DuckDbBinder;
+pub use introspect::{IntrospectError, introspect, snapshot_from_ddl};
+pub use request::{
+    Analysis, BindOutcome, BindRequest, Binder, FunctionStub, SqlError, SqlErrorKind, Statement,
+    StatementKind, TableRef,
+};

@@ -1,0 +1,223 @@
+//! `mxcp serve`: serves the manifest, building it first when it is missing or stale.
+
+use std::io::IsTerminal as _;
+use std::sync::Arc;
+
+use mxcp_artifact::manifest::MANIFEST_PATH;
+use mxcp_artifact::{Digest, Manifest};
+use mxcp_base::FileSet;
+use mxcp_base::Severity;
+use mxcp_base::render::{Format, summary};
+use mxcp_compiler::documents::{DocumentKind, document_kind};
+use mxcp_runtime::Runtime;
+use serde_json::json;
+
+use super::output::{self, Failure};
+use super::run::{Common, runtime_options};
+use super::session::Session;
+use super::{CLEAN, FAILED, build};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// How clients connect; only stdio is available so far
+    #[arg(long, value_enum)]
+    transport: Option<Transport>,
+    /// Refuse to start unless the manifest and mxcp.lock match the sources
+    #[arg(long)]
+    locked: bool,
+    /// Offer the built-in SQL tools, whatever the site file says
+    #[arg(long, value_name = "BOOL")]
+    sql_tools: Option<bool>,
+    /// Serve the endpoints that are free of errors and leave the others out
+    #[arg(long)]
+    ignore_errors: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Transport {
+    Stdio,
+    StreamableHttp,
+    Sse,
+}
+
+pub(crate) fn run(args: &Args) -> u8 {
+    let json = args.common.json_output;
+    match args.transport {
+        Some(Transport::Stdio) => {}
+        Some(Transport::StreamableHttp | Transport::Sse) | None => {
+            return output::fail(
+                json,
+                &Failure::new("only the stdio transport is available in this version")
+                    .help("run `mxcp serve --transport stdio`"),
+            );
+        }
+    }
+    let session = match Session::open(args.common.profile.as_deref()) {
+        Ok(session) => session,
+        Err(failure) => return output::fail(json, &failure),
+    };
+    let mut manifest = match current_manifest(&session, args) {
+        Ok(manifest) => manifest,
+        Err(code) => return code,
+    };
+    if let Some(enabled) = args.sql_tools {
+        manifest.project.sql_tools.enabled = enabled;
+    }
+    let options = match runtime_options(&session, &manifest.project.name, &args.common, "stdio") {
+        Ok(options) => options,
+        Err(failure) => return output::fail(json, &failure),
+    };
+    // From here on nothing else may write to standard output, not even an `on_init` hook.
+    let protocol = match mxcp_python::take_stdout() {
+        Ok(file) => file,
+        Err(e) => {
+            return output::fail(
+                json,
+                &Failure::new(format!("standard output is unusable: {e}")),
+            );
+        }
+    };
+    output::log_to_stderr(args.common.debug);
+    // The compiler's memory is not needed any more: the server knows the manifest only.
+    drop(session);
+    let runtime = match Runtime::start(Arc::new(manifest), options) {
+        Ok(runtime) => Arc::new(runtime),
+        Err(error) => return output::fail(json, &Failure::new(error.to_string())),
+    };
+    let served = mxcp_runtime::server::serve_stdio_on(runtime.clone(), protocol);
+    runtime.shutdown();
+    match served {
+        Ok(()) => CLEAN,
+        Err(error) => {
+            output::eprint(&format!("Error: the server stopped: {error}\n"));
+            FAILED
+        }
+    }
+}
+
+/// The manifest on disk if it matches the sources, else a new one.
+fn current_manifest(session: &Session, args: &Args) -> Result<Manifest, u8> {
+    let json = args.common.json_output;
+    let stored = Manifest::read(&session.root.join(MANIFEST_PATH));
+    if let Ok(manifest) = stored {
+        match stale_source(session, &manifest) {
+            None if !args.locked || lock_matches(session, &manifest) => return Ok(manifest),
+            None => {
+                return Err(output::fail(
+                    json,
+                    &Failure::new("mxcp.lock does not match the manifest")
+                        .help("run `mxcp build`, review the change and commit mxcp.lock"),
+                ));
+            }
+            Some(path) if args.locked => {
+                return Err(output::fail(
+                    json,
+                    &Failure::new(format!(
+                        "the manifest does not match the sources: `{path}` changed"
+                    ))
+                    .help("run `mxcp build`, review the change and commit mxcp.lock"),
+                ));
+            }
+            Some(_) => {}
+        }
+    } else if args.locked {
+        let message = match stored {
+            Err(error) => error.to_string(),
+            Ok(_) => String::new(),
+        };
+        return Err(output::fail(json, &Failure::new(message)));
+    }
+    build_now(session, args)
+}
+
+fn build_now(session: &Session, args: &Args) -> Result<Manifest, u8> {
+    let json = args.common.json_output;
+    let diagnostics = session.diagnostics();
+    let errors: Vec<_> = diagnostics
+        .iter()
+        .filter(|d| d.severity == Severity::Error)
+        .cloned()
+        .collect();
+    if !errors.is_empty() && !args.ignore_errors {
+        if json {
+            let failed: Vec<_> = errors
+                .iter()
+                .map(|d| json!({ "path": d.primary.file, "error": d.message }))
+                .collect();
+            output::print_json(&json!({
+                "status": "error",
+                "message": format!("Found {} error(s); nothing is served", errors.len()),
+                "failed_endpoints": failed,
+            }));
+        } else {
+            // Standard output belongs to the protocol.
+            output::eprint(&output::render_diagnostics(
+                &errors,
+                &session.sources(),
+                Format::Graphical,
+                std::io::stderr().is_terminal(),
+            ));
+            output::eprint(&format!(
+                "Error: not served: {}\n  help: correct them, or start with --ignore-errors to leave the broken endpoints out\n",
+                summary(&errors)
+            ));
+        }
+        return Err(FAILED);
+    }
+    let manifest = session
+        .manifest()
+        .ok_or_else(|| output::fail(json, &Failure::new("there is nothing to serve")))?;
+    if errors.is_empty()
+        && let Err(failure) = build::write(session, &manifest, false)
+    {
+        // A read-only directory is no reason not to serve what was just built in memory.
+        output::eprint(&format!("Warning: {}\n", failure.message));
+    }
+    Ok(manifest)
+}
+
+fn lock_matches(session: &Session, manifest: &Manifest) -> bool {
+    session
+        .read_lock()
+        .is_some_and(|lock| lock == manifest.lock())
+}
+
+/// A source that no longer matches the manifest. Sources that are gone with all their neighbours are
+/// a deployment without sources, which is what manifests are for.
+fn stale_source(session: &Session, manifest: &Manifest) -> Option<String> {
+    let files = FileSet::get(&session.db).files(&session.db);
+    for (path, digest) in &manifest.sources {
+        match files.get(path) {
+            Some(file) if Digest::of(file.text(&session.db).as_bytes()) != *digest => {
+                return Some(path.clone());
+            }
+            Some(_) => {}
+            None if has_siblings(files.keys(), path) => return Some(path.clone()),
+            None => {}
+        }
+    }
+    files
+        .iter()
+        .find(|(path, file)| {
+            !manifest.sources.contains_key(*path)
+                && matches!(
+                    document_kind(&session.db, **file),
+                    DocumentKind::Endpoint(_)
+                )
+                && mxcp_compiler::documents::endpoint_def(&session.db, **file)
+                    .is_none_or(|d| d.enabled)
+        })
+        .map(|(path, _)| path.clone())
+}
+
+fn has_siblings<'a>(mut paths: impl Iterator<Item = &'a String>, path: &str) -> bool {
+    let folder = |p: &str| {
+        p.rsplit_once('/')
+            .map_or("", |(folder, _)| folder)
+            .to_owned()
+    };
+    let wanted = folder(path);
+    paths.any(|p| folder(p) == wanted)
+}

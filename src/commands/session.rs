@@ -1,0 +1,187 @@
+//! A project opened for a command: its root, its sources in the compiler's database, and what is
+//! known of the world outside.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use mxcp_artifact::lock::LOCK_PATH;
+use mxcp_artifact::{CatalogSnapshot, Lock, Manifest};
+use mxcp_base::render::Sources;
+use mxcp_base::{Content, Diagnostic, FileSet, OsSystem, Severity, System as _, codes};
+use mxcp_catalog::{DuckDbBinder, IntrospectError, introspect};
+use mxcp_compiler::diagnostics::project_diagnostics;
+use mxcp_compiler::documents::site;
+use mxcp_compiler::inputs::{DatabaseProblem, Environment, set_environment, set_profile};
+use mxcp_compiler::site::SITE_FILE;
+use mxcp_compiler::{CompilerDatabase, is_source_file};
+
+use super::config::{self, ConfigFile};
+use super::output::Failure;
+
+pub(crate) struct Session {
+    pub(crate) root: PathBuf,
+    pub(crate) system: OsSystem,
+    pub(crate) db: CompilerDatabase,
+    /// The active profile.
+    pub(crate) profile: String,
+    pub(crate) config: ConfigFile,
+}
+
+impl Session {
+    /// Opens the project around the current directory.
+    pub(crate) fn open(profile: Option<&str>) -> Result<Self, Failure> {
+        let root = find_root()?;
+        let system = OsSystem::new(&root);
+        let files = read_sources(&root, &system)?;
+        let mut db = CompilerDatabase::new(Arc::new(DuckDbBinder::new()));
+        db.sync_files(files);
+        let chosen = profile
+            .map(str::to_owned)
+            .or_else(|| std::env::var("MXCP_PROFILE").ok().filter(|p| !p.is_empty()));
+        set_profile(&mut db, chosen.clone());
+        let config = config::load()?;
+        let (project, profile) = match site(&db) {
+            Some(site) => (
+                site.project.clone(),
+                chosen.unwrap_or_else(|| site.profile.clone()),
+            ),
+            None => (String::new(), chosen.unwrap_or_else(|| "default".into())),
+        };
+        let mut session = Self {
+            root,
+            system,
+            db,
+            profile,
+            config,
+        };
+        let environment = session.environment(&project);
+        set_environment(&mut session.db, environment);
+        Ok(session)
+    }
+
+    /// The file of the active profile's database.
+    pub(crate) fn database(&self) -> PathBuf {
+        if let Some(path) = std::env::var_os("MXCP_DUCKDB_PATH").filter(|p| !p.is_empty()) {
+            return std::path::absolute(&path).unwrap_or_else(|_| path.into());
+        }
+        let configured = site(&self.db)
+            .map(|site| site.profile(&self.profile).database)
+            .unwrap_or_else(|| format!("data/db-{}.duckdb", self.profile));
+        self.root.join(configured)
+    }
+
+    fn environment(&self, project: &str) -> Environment {
+        let path = self.database();
+        let shown = path
+            .strip_prefix(&self.root)
+            .unwrap_or(&path)
+            .display()
+            .to_string();
+        let (catalog, database_problem) = match introspect(&path) {
+            Ok(snapshot) => (snapshot, None),
+            Err(error) => (
+                self.locked_catalog(),
+                Some(database_problem(&shown, &error)),
+            ),
+        };
+        Environment {
+            catalog: Arc::new(catalog),
+            live: database_problem.is_none(),
+            database_problem,
+            user_profiles: self.config.profiles(project),
+        }
+    }
+
+    // Without a database, the lock remembers what its relations looked like.
+    fn locked_catalog(&self) -> CatalogSnapshot {
+        self.read_lock()
+            .map(|lock| lock.snapshot())
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn read_lock(&self) -> Option<Lock> {
+        let text = std::fs::read_to_string(self.root.join(LOCK_PATH)).ok()?;
+        serde_yaml::from_str(&text).ok()
+    }
+
+    pub(crate) fn diagnostics(&self) -> Vec<Diagnostic> {
+        project_diagnostics(&self.db)
+    }
+
+    pub(crate) fn manifest(&self) -> Option<Manifest> {
+        mxcp_compiler::manifest::manifest(&self.db, env!("CARGO_PKG_VERSION"))
+    }
+
+    /// The manifest of whatever is free of errors, for commands that run single endpoints. Errors
+    /// in the site file concern everything.
+    pub(crate) fn partial_manifest(&self) -> Result<(Manifest, Vec<Diagnostic>), Failure> {
+        let diagnostics = self.diagnostics();
+        if let Some(error) = diagnostics
+            .iter()
+            .find(|d| d.primary.file == SITE_FILE && d.severity == Severity::Error)
+        {
+            return Err(Failure::new(format!("{SITE_FILE}: {}", error.message))
+                .help("run `mxcp validate` to see all errors with their places"));
+        }
+        match self.manifest() {
+            Some(manifest) => Ok((manifest, diagnostics)),
+            None => Err(no_project()),
+        }
+    }
+
+    /// The texts that diagnostics refer to.
+    pub(crate) fn sources(&self) -> Sources {
+        let mut sources = Sources::default();
+        for (path, file) in FileSet::get(&self.db).files(&self.db) {
+            sources.add(path, file.content(&self.db));
+        }
+        sources
+    }
+
+    /// The virtual environment whose packages Python endpoints may import.
+    pub(crate) fn venv(&self) -> Option<PathBuf> {
+        std::env::var_os("VIRTUAL_ENV")
+            .map(PathBuf::from)
+            .into_iter()
+            .chain([self.root.join(".venv")])
+            .find(|dir| dir.join("pyvenv.cfg").is_file())
+    }
+}
+
+fn database_problem(shown: &str, error: &IntrospectError) -> DatabaseProblem {
+    DatabaseProblem {
+        message: format!("the database `{shown}` was not read: {error}"),
+        help: Some(
+            "tables that no dbt model or seed defines are only known from a readable database or from mxcp.lock"
+                .into(),
+        ),
+    }
+}
+
+/// The nearest directory from the current one upwards that holds a site file.
+pub(crate) fn find_root() -> Result<PathBuf, Failure> {
+    let here = std::env::current_dir()
+        .map_err(|e| Failure::new(format!("the current directory cannot be read: {e}")))?;
+    here.ancestors()
+        .find(|dir| dir.join(SITE_FILE).is_file())
+        .map(Path::to_path_buf)
+        .ok_or_else(no_project)
+}
+
+fn no_project() -> Failure {
+    Failure::new(format!(
+        "[{}] No {SITE_FILE} found in current directory or parents",
+        codes::MX0001
+    ))
+    .help("change into a project, or create one here with `mxcp init`")
+}
+
+fn read_sources(root: &Path, system: &OsSystem) -> Result<BTreeMap<String, Content>, Failure> {
+    system.read_tree(&is_source_file).map_err(|e| {
+        Failure::new(format!(
+            "the project directory {} cannot be read: {e}",
+            root.display()
+        ))
+    })
+}

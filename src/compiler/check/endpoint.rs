@@ -1,0 +1,140 @@
+//! One endpoint file: shape, name, and then whatever its kind and language ask for.
+
+use mxcp_artifact::EndpointKind;
+use mxcp_base::{SourceFile, codes};
+
+use super::{documents, policy, prompt, python, sql, tests};
+use crate::Db;
+use crate::documents::{endpoint_def, parse_yaml};
+use crate::finding::{Anchor, Finding};
+use crate::index::name_clashes;
+use crate::lower::endpoint::{EndpointDef, Language};
+use crate::sql::{SourceProblem, endpoint_source};
+
+pub(super) fn check_endpoint(
+    db: &dyn Db,
+    file: SourceFile,
+    kind: EndpointKind,
+    findings: &mut Vec<Finding>,
+) {
+    if let Some(other) = other_kind(db, file, kind) {
+        findings.push(
+            Finding::new(
+                codes::MX0003,
+                format!("this file defines a {other}, but its folder is for {kind}s"),
+                Anchor::key(file, other.as_str()),
+            )
+            .help(format!("move it to `{}/`", other.directory())),
+        );
+        return;
+    }
+    documents::check_yaml(db, file, documents::Schema::Endpoint, findings);
+    let Some(def) = endpoint_def(db, file) else {
+        return;
+    };
+    if !def.enabled {
+        return;
+    }
+    check_names(db, file, def, findings);
+    match def.kind {
+        EndpointKind::Prompt => prompt::check_messages(db, file, def, findings),
+        EndpointKind::Tool | EndpointKind::Resource => {
+            check_source(db, file, def, findings);
+            match def.language {
+                Language::Sql => sql::check_sql(db, file, def, findings),
+                Language::Python => python::check_python(db, file, def, findings),
+            }
+        }
+    }
+    if def.kind == EndpointKind::Resource {
+        prompt::check_uri(file, def, findings);
+    }
+    policy::check_policies(file, def, findings);
+    tests::check_tests(file, def, findings);
+}
+
+// A well-formed file of another kind: the folder decides what is expected.
+fn other_kind(db: &dyn Db, file: SourceFile, kind: EndpointKind) -> Option<EndpointKind> {
+    let root = parse_yaml(db, file).root()?;
+    if root.get(kind.as_str()).is_some() {
+        return None;
+    }
+    EndpointKind::ALL
+        .into_iter()
+        .find(|other| *other != kind && root.get(other.as_str()).is_some())
+}
+
+fn check_names(db: &dyn Db, file: SourceFile, def: &EndpointDef, findings: &mut Vec<Finding>) {
+    let key = match def.kind {
+        EndpointKind::Resource => "uri",
+        EndpointKind::Tool | EndpointKind::Prompt => "name",
+    };
+    let clashes = name_clashes(db, file);
+    if let (Some(id), false) = (def.id(), clashes.is_empty()) {
+        let mut finding = Finding::new(
+            codes::MX0005,
+            format!("the {} name `{id}` is used more than once", def.kind),
+            Anchor::value(file, def.pointer(key)),
+        )
+        .help("give each of them a name of its own");
+        for other in clashes {
+            finding = finding.label(Anchor::value(*other, def.pointer(key)), "also defined here");
+        }
+        findings.push(finding);
+    }
+    for (i, parameter) in def.parameters.iter().enumerate() {
+        if let Some(first) = def.parameters[..i]
+            .iter()
+            .find(|p| p.name == parameter.name)
+        {
+            findings.push(
+                Finding::new(
+                    codes::MX0005,
+                    format!("parameter `{}` is declared twice", parameter.name),
+                    Anchor::value(
+                        file,
+                        def.pointer(&format!("parameters/{}/name", parameter.index)),
+                    ),
+                )
+                .label(
+                    Anchor::value(
+                        file,
+                        def.pointer(&format!("parameters/{}/name", first.index)),
+                    ),
+                    "first declared here",
+                ),
+            );
+        }
+    }
+}
+
+fn check_source(db: &dyn Db, file: SourceFile, def: &EndpointDef, findings: &mut Vec<Finding>) {
+    let Some(Err(problem)) = endpoint_source(db, file) else {
+        return;
+    };
+    let anchor = Anchor::value(file, def.pointer("source/file"));
+    findings.push(match problem {
+        SourceProblem::Outside(path) => Finding::new(
+            codes::MX0007,
+            format!("`{path}` leaves the project"),
+            anchor,
+        )
+        .help("keep source files below the directory of `mxcp-site.yml`"),
+        SourceProblem::NotFound(path) => {
+            let candidates: Vec<String> = mxcp_base::FileSet::get(db)
+                .files(db)
+                .keys()
+                .filter(|p| mxcp_base::paths::extension(p) == mxcp_base::paths::extension(path))
+                .cloned()
+                .collect();
+            Finding::new(codes::MX0008, format!("there is no file `{path}`"), anchor).help_if(
+                mxcp_base::suggest::did_you_mean(path, candidates.iter().map(String::as_str)),
+            )
+        }
+        SourceProblem::Unreadable(reason) => Finding::new(
+            codes::MX0002,
+            format!("the source file cannot be read: {reason}"),
+            anchor,
+        ),
+    });
+}

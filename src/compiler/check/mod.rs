@@ -1,0 +1,56 @@
+//! Checks: each returns findings for one file and prints nothing.
+//!
+//! An entity with an upstream error is silent here: the error is reported where it is.
+
+pub mod documents;
+pub mod endpoint;
+pub mod evals;
+pub mod policy;
+pub mod project;
+pub mod prompt;
+pub mod python;
+pub mod result;
+pub mod sql;
+pub mod tests;
+
+use mxcp_base::{Content, SourceFile, codes};
+
+use crate::Db;
+use crate::documents::{DocumentKind, document_kind};
+use crate::finding::{Anchor, Finding};
+
+/// Everything to say about one file, found from that file. Anchors may lie in other files.
+#[salsa::tracked(returns(ref))]
+pub fn check_file(db: &dyn Db, file: SourceFile) -> Vec<Finding> {
+    let kind = document_kind(db, file);
+    let mut findings = Vec::new();
+    if let Content::Unreadable(reason) = file.content(db) {
+        // Files the project does not use may be anything.
+        if kind != DocumentKind::Other {
+            findings.push(
+                Finding::new(
+                    codes::MX0002,
+                    format!("`{}` cannot be read: {reason}", file.path(db)),
+                    Anchor::file(file),
+                )
+                .help("save it as UTF-8 text, or remove it"),
+            );
+        }
+        return findings;
+    }
+    match kind {
+        DocumentKind::Site => project::check_site(db, file, &mut findings),
+        DocumentKind::Endpoint(kind) => endpoint::check_endpoint(db, file, kind, &mut findings),
+        DocumentKind::Eval => evals::check_evals(db, file, &mut findings),
+        DocumentKind::IgnoredYaml => findings.push(
+            Finding::new(
+                codes::MX0004,
+                format!("`{}` is ignored: only `.yml` files are read", file.path(db)),
+                Anchor::file(file),
+            )
+            .help("rename it to end in `.yml`"),
+        ),
+        _ => crate::models::check_dbt_file(db, file, kind, &mut findings),
+    }
+    findings
+}

@@ -1,0 +1,74 @@
+//! The site file and what the project as a whole promises.
+
+use mxcp_base::{Severity, SourceFile, codes, suggest};
+
+use super::documents;
+use crate::Db;
+use crate::documents::{parse_yaml, site};
+use crate::finding::{Anchor, Finding};
+use crate::inputs::Settings;
+
+pub(super) fn check_site(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
+    documents::check_yaml(db, file, documents::Schema::Site, findings);
+    check_profile(db, file, findings);
+    check_severities(db, file, findings);
+}
+
+fn check_profile(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
+    let Some(site) = site(db) else {
+        return;
+    };
+    let settings = Settings::get(db);
+    let Some(wanted) = settings.profile(db) else {
+        return;
+    };
+    let user = settings.environment(db).user_profiles.as_ref();
+    // A project that declares no profile at all accepts any name.
+    let declared = site.profiles.contains_key(wanted)
+        || *wanted == site.profile
+        || user.is_some_and(|u| u.contains(wanted))
+        || site.profiles.is_empty();
+    if declared {
+        return;
+    }
+    let names = site
+        .profiles
+        .keys()
+        .map(String::as_str)
+        .chain(user.into_iter().flatten().map(String::as_str));
+    let mut finding = Finding::new(
+        codes::MX0006,
+        format!("no profile `{wanted}` is declared; defaults are used"),
+        Anchor::key(file, "profiles"),
+    )
+    .help(
+        suggest::did_you_mean(wanted, names)
+            .unwrap_or_else(|| format!("declare `{wanted}` under `profiles:`")),
+    );
+    finding.severity = Some(Severity::Warning);
+    findings.push(finding);
+}
+
+// `diagnostics:` maps codes to severities; a code nobody registered would silently do nothing.
+fn check_severities(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
+    let yaml = parse_yaml(db, file);
+    let Some(node) = yaml.lookup("diagnostics") else {
+        return;
+    };
+    for (key, _) in node.entries() {
+        if mxcp_base::Code::parse(key.text).is_none() {
+            let names: Vec<String> = codes::REGISTRY.iter().map(|i| i.code.to_string()).collect();
+            findings.push(
+                Finding::new(
+                    codes::MX0103,
+                    format!("`{}` is not a diagnostic code", key.text),
+                    Anchor::key(file, format!("diagnostics/{}", key.text)),
+                )
+                .help_if(suggest::did_you_mean(
+                    key.text,
+                    names.iter().map(String::as_str),
+                )),
+            );
+        }
+    }
+}

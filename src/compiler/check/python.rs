@@ -1,0 +1,161 @@
+//! Python endpoints: the function is looked up in the parsed file; nothing is imported.
+
+use mxcp_artifact::EndpointKind;
+use mxcp_base::{SourceFile, codes, paths, suggest};
+use mxcp_syntax::python::{Function, Module, ParamKind};
+
+use crate::Db;
+use crate::finding::{Anchor, Finding, TextOrigin};
+use crate::lower::endpoint::EndpointDef;
+use crate::sql::endpoint_source;
+
+#[salsa::tracked(returns(ref), no_eq)]
+pub fn python_module(db: &dyn Db, file: SourceFile) -> Module {
+    mxcp_syntax::python::parse(file.text(db))
+}
+
+/// Which function serves an endpoint: a tool's has its name; a resource's is `main`, the file's
+/// stem, or the first public function.
+pub(crate) fn entry_function(def: &EndpointDef, path: &str, module: &Module) -> Option<String> {
+    if def.kind == EndpointKind::Tool {
+        return def.name.clone();
+    }
+    let defined = |name: &str| module.functions.iter().any(|f| f.name == name);
+    if defined("main") {
+        return Some("main".into());
+    }
+    let stem = paths::stem(path);
+    if defined(stem) {
+        return Some(stem.to_owned());
+    }
+    module
+        .functions
+        .iter()
+        .find(|f| !f.name.starts_with('_'))
+        .map(|f| f.name.clone())
+}
+
+pub(super) fn check_python(
+    db: &dyn Db,
+    file: SourceFile,
+    def: &EndpointDef,
+    findings: &mut Vec<Finding>,
+) {
+    if def.file.is_none() {
+        if def.code.is_some() {
+            findings.push(
+                Finding::new(
+                    codes::MX0503,
+                    "Python endpoints need a source file",
+                    Anchor::key(file, def.pointer("source/code")),
+                )
+                .help("move the code to a file and name it with `source.file`"),
+            );
+        }
+        return;
+    }
+    let Some(Ok((_, TextOrigin::File(source)))) = endpoint_source(db, file) else {
+        return;
+    };
+    let module = python_module(db, *source);
+    if !module.errors.is_empty() {
+        for error in &module.errors {
+            findings.push(Finding::new(
+                codes::MX0502,
+                error.message.clone(),
+                Anchor::text(*source, error.range),
+            ));
+        }
+        return;
+    }
+    let Some(name) = entry_function(def, source.path(db), module) else {
+        if def.kind == EndpointKind::Resource {
+            findings.push(
+                Finding::new(
+                    codes::MX0501,
+                    format!("`{}` defines no function", source.path(db)),
+                    Anchor::value(file, def.pointer("source/file")),
+                )
+                .help("define `main`"),
+            );
+        }
+        return;
+    };
+    match module.function(&name) {
+        Some(function) => check_signature(file, *source, def, function, findings),
+        // An imported or assigned name may be a function; a star import may bring it.
+        None if module.may_define(&name) => {}
+        None => findings.push(
+            Finding::new(
+                codes::MX0501,
+                format!("`{}` has no function `{name}`", source.path(db)),
+                Anchor::value(file, def.pointer("source/file")),
+            )
+            .help(
+                suggest::did_you_mean(&name, module.functions.iter().map(|f| f.name.as_str()))
+                    .unwrap_or_else(|| format!("define `def {name}(…)` in it")),
+            ),
+        ),
+    }
+}
+
+fn check_signature(
+    file: SourceFile,
+    source: SourceFile,
+    def: &EndpointDef,
+    function: &Function,
+    findings: &mut Vec<Finding>,
+) {
+    let takes_any = function
+        .params
+        .iter()
+        .any(|p| p.kind == ParamKind::VarKeywords);
+    for parameter in &def.parameters {
+        let accepted = takes_any
+            || function.params.iter().any(|p| {
+                p.name == parameter.name
+                    && matches!(p.kind, ParamKind::Positional | ParamKind::KeywordOnly)
+            });
+        if !accepted {
+            let names = function.params.iter().map(|p| p.name.as_str());
+            findings.push(
+                Finding::new(
+                    codes::MX0504,
+                    format!(
+                        "function `{}` takes no argument `{}`",
+                        function.name, parameter.name
+                    ),
+                    Anchor::value(
+                        file,
+                        def.pointer(&format!("parameters/{}/name", parameter.index)),
+                    ),
+                )
+                .label(Anchor::text(source, function.name_range), "defined here")
+                .help_if(suggest::did_you_mean(&parameter.name, names)),
+            );
+        }
+    }
+    for param in &function.params {
+        let needed = !param.has_default
+            && matches!(
+                param.kind,
+                ParamKind::Positional | ParamKind::KeywordOnly | ParamKind::PositionalOnly
+            );
+        if needed && !def.parameters.iter().any(|p| p.name == param.name) {
+            findings.push(
+                Finding::new(
+                    codes::MX0504,
+                    format!(
+                        "function `{}` needs `{}`, which is not a declared parameter",
+                        function.name, param.name
+                    ),
+                    Anchor::text(source, param.range),
+                )
+                .help(format!(
+                    "declare `{}` under `parameters:`, or give it a default",
+                    param.name
+                )),
+            );
+        }
+    }
+}

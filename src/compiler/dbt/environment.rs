@@ -1,0 +1,53 @@
+//! The Jinja environment all dbt templates share: dbt's filters, Python's methods, limits.
+//!
+//! It holds no context: names come from [`super::context`]. Whitespace is kept as dbt keeps it (no
+//! `trim_blocks`, one newline at the very end removed).
+
+use std::sync::Arc;
+
+use minijinja::value::{Value, ValueKind};
+use minijinja::{AutoEscape, Environment, Error, UndefinedBehavior};
+
+use super::pycompat::{self, MutableList, MutableMap};
+use super::rewrite;
+
+/// Instructions one template or macro may run.
+pub(super) const FUEL: u64 = 5_000_000;
+
+pub(super) fn new_environment() -> Environment<'static> {
+    let mut env = Environment::new();
+    // Errors carry byte ranges only in debug mode.
+    env.set_debug(true);
+    // As in dbt: an undefined value prints as nothing, and is an error to call or to look into. Unknown
+    // names are reported by [`super::render`].
+    env.set_undefined_behavior(UndefinedBehavior::Lenient);
+    env.set_auto_escape_callback(|_| AutoEscape::None);
+    env.set_fuel(Some(FUEL));
+    env.set_unknown_method_callback(pycompat::method);
+    for name in ["as_text", "as_bool", "as_native", "as_number"] {
+        env.add_filter(name, |value: Value| value);
+    }
+    env.add_filter("is_list", |value: Value| value.kind() == ValueKind::Seq);
+    env.add_function(rewrite::LIST, |items: Value| -> Result<Value, Error> {
+        Ok(Value::from_object(MutableList::new(
+            items.try_iter()?.collect(),
+        )))
+    });
+    env.add_function(rewrite::DICT, |map: Value| -> Result<Value, Error> {
+        let mut pairs = Vec::new();
+        for key in map.try_iter()? {
+            pairs.push((key.clone(), map.get_item(&key)?));
+        }
+        Ok(Value::from_object(MutableMap::new(pairs)))
+    });
+    env.add_function(rewrite::FORMAT, |template: String, values: Value| {
+        pycompat::percent(&template, &values)
+    });
+    env
+}
+
+/// A function that ignores the template's state.
+pub(super) fn constant(value: Value) -> Value {
+    let value = Arc::new(value);
+    Value::from_function(move || (*value).clone())
+}

@@ -1,0 +1,469 @@
+//! What the functions of dbt's context do.
+
+use std::sync::Arc;
+
+use minijinja::value::Value;
+use minijinja::{Error, ErrorKind, State};
+use mxcp_artifact::RelationName;
+use mxcp_artifact::catalog::quote_identifier;
+use serde_json::{Map, Value as Json};
+
+use super::context::{Anything, DYNAMIC, MacroFn, Path, Relation, all_config, configured};
+use super::pycompat::{MutableList, split};
+use super::render::Resolved;
+use super::session::{Assumed, Session, Stop};
+use super::statics::json_of;
+use super::values::to_value;
+use super::{md5, pyfmt};
+
+pub(super) use super::builtin;
+
+/// Members that exist, by full path.
+const MEMBERS: [&str; 34] = [
+    "config.get",
+    "config.require",
+    "config.persist_relation_docs",
+    "config.persist_column_docs",
+    "var.has_var",
+    "exceptions.raise_compiler_error",
+    "exceptions.raise_not_implemented",
+    "exceptions.raise_parsing_error",
+    "exceptions.raise_database_error",
+    "exceptions.raise_dependency_error",
+    "exceptions.raise_fail_fast_error",
+    "exceptions.warn",
+    "exceptions.missing_config",
+    "adapter.dispatch",
+    "adapter.quote",
+    "adapter.type",
+    "adapter.quote_as_configured",
+    "adapter.quote_seed_column",
+    "api.Relation",
+    "api.Relation.create",
+    "api.Column",
+    "api.Column.translate_type",
+    "api.Column.string_type",
+    "api.Column.numeric_type",
+    "modules.datetime",
+    "modules.datetime.date",
+    "modules.datetime.datetime",
+    "modules.datetime.datetime.strptime",
+    "modules.datetime.datetime.now",
+    "modules.datetime.datetime.utcnow",
+    "modules.datetime.date.today",
+    "builtins.ref",
+    "builtins.source",
+    "builtins.config",
+];
+
+pub(super) fn is_member(path: &str) -> bool {
+    MEMBERS.contains(&path)
+        || path
+            .strip_prefix("dbt.")
+            .is_some_and(|name| builtin::is_known(name) || DYNAMIC.contains(&name))
+}
+
+pub(super) fn is_unknown(path: &str) -> bool {
+    !MEMBERS.contains(&path)
+}
+
+pub(super) fn why_dynamic(path: &str) -> String {
+    match path {
+        "graph" | "selected_resources" => format!("`{path}` depends on the whole project"),
+        "run_started_at" | "invocation_id" | "invocation_args_dict" | "results" => {
+            format!("`{path}` is known only during a run")
+        }
+        _ => format!("`{path}` asks the database while compiling"),
+    }
+}
+
+/// The name a piece of template text starts with.
+pub(super) fn leading_name(text: &str) -> Option<&str> {
+    let text = text.trim_start();
+    let end = text
+        .find(|c: char| c != '_' && !c.is_alphanumeric())
+        .unwrap_or(text.len());
+    text.get(..end)
+        .filter(|name| !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+struct Args {
+    positional: Vec<Value>,
+    named: Vec<(String, Value)>,
+}
+
+impl Args {
+    fn get(&self, index: usize, name: &str) -> Option<&Value> {
+        self.positional.get(index).or_else(|| {
+            self.named
+                .iter()
+                .find(|(known, _)| known == name)
+                .map(|(_, value)| value)
+        })
+    }
+
+    fn text(&self, index: usize, name: &str) -> Option<String> {
+        self.get(index, name)
+            .filter(|value| !value.is_none() && !value.is_undefined())
+            .map(ToString::to_string)
+    }
+
+    fn need(&self, index: usize, name: &str, function: &str) -> Result<String, Error> {
+        self.text(index, name).ok_or_else(|| {
+            Error::new(
+                ErrorKind::MissingArgument,
+                format!("`{function}` needs the argument `{name}`"),
+            )
+        })
+    }
+}
+
+/// Calls the context function at `path`.
+pub(super) fn call(
+    session: &Arc<Session>,
+    state: &mut State<'_, '_>,
+    path: &str,
+    raw: &[Value],
+) -> Result<Value, Error> {
+    let (positional, named) = split(raw);
+    let args = Args { positional, named };
+    let none = || Value::from(());
+    Ok(match path {
+        "ref" | "builtins.ref" => reference(session, &args)?,
+        "source" | "builtins.source" => source(session, &args)?,
+        "config" | "builtins.config" => configure(session, &args)?,
+        "config.get" => {
+            let key = args.need(0, "name", path)?;
+            match configured(session, &key).filter(|value| !value.is_none()) {
+                Some(value) => value,
+                None => args.get(1, "default").cloned().unwrap_or_else(none),
+            }
+        }
+        "config.require" => {
+            let key = args.need(0, "name", path)?;
+            configured(session, &key).ok_or_else(|| {
+                session.stop(Stop::Failed {
+                    message: format!("the config `{key}` is required here and not set"),
+                })
+            })?
+        }
+        "config.persist_relation_docs" | "config.persist_column_docs" => Value::from(false),
+        "var" => variable(session, &args)?,
+        "var.has_var" => {
+            let name = args.need(0, "name", path)?;
+            Value::from(session.facts.vars.contains_key(&name))
+        }
+        "env_var" => {
+            let name = args.need(0, "name", path)?;
+            match args.text(1, "default") {
+                Some(default) => Value::from(default),
+                None if session.assumes(&Assumed::Env(name.clone())) => Value::from(""),
+                None => return Err(session.stop(Stop::MissingEnv(name))),
+            }
+        }
+        "is_incremental" | "should_store_failures" | "dbt.is_incremental" => Value::from(false),
+        "log" | "print" | "exceptions.warn" => Value::from(""),
+        "return" => {
+            let value = args.get(0, "data").cloned().unwrap_or_else(none);
+            let mut log = session.log();
+            if log.depth == 0 {
+                drop(log);
+                return Err(session.unsupported("return", "`return` works in macros only"));
+            }
+            log.returned = Some(value);
+            return Err(Error::new(ErrorKind::InvalidOperation, "return"));
+        }
+        "exceptions.raise_not_implemented"
+        | "exceptions.raise_compiler_error"
+        | "exceptions.raise_parsing_error"
+        | "exceptions.raise_database_error"
+        | "exceptions.raise_dependency_error"
+        | "exceptions.raise_fail_fast_error"
+        | "exceptions.missing_config" => {
+            let message = args.text(0, "msg").unwrap_or_default();
+            return Err(session.stop(Stop::Raised { message }));
+        }
+        "tojson" => {
+            let value = args.get(0, "value").cloned().unwrap_or_else(none);
+            let sort = args.get(2, "sort_keys").is_some_and(Value::is_true);
+            match json_of(&value) {
+                Some(json) => Value::from(pyfmt::json_dumps(&json, sort)),
+                None => args.get(1, "default").cloned().unwrap_or_else(none),
+            }
+        }
+        "fromjson" => {
+            let text = args.need(0, "string", path)?;
+            match serde_json::from_str::<Json>(&text) {
+                Ok(json) => to_value(&json),
+                Err(_) => args.get(1, "default").cloned().unwrap_or_else(none),
+            }
+        }
+        "set" | "set_strict" => {
+            let items = args.get(0, "value").cloned().unwrap_or_else(none);
+            let mut out: Vec<Value> = Vec::new();
+            for item in items.try_iter()? {
+                if !out.contains(&item) {
+                    out.push(item);
+                }
+            }
+            Value::from_object(MutableList::new(out))
+        }
+        "zip" | "zip_strict" => {
+            let lists: Result<Vec<Vec<Value>>, Error> = args
+                .positional
+                .iter()
+                .map(|list| Ok(list.try_iter()?.collect()))
+                .collect();
+            let lists = lists?;
+            let shortest = lists.iter().map(Vec::len).min().unwrap_or(0);
+            let rows = (0..shortest).map(|row| {
+                let items: Vec<Value> = lists
+                    .iter()
+                    .filter_map(|list| list.get(row).cloned())
+                    .collect();
+                Value::from(minijinja::value::Tuple::from(items))
+            });
+            Value::from_iter(rows)
+        }
+        "local_md5" => Value::from(md5::hex(&args.need(0, "value", path)?)),
+        "adapter.dispatch" => dispatch(session, &args)?,
+        "adapter.quote" | "adapter.quote_as_configured" | "adapter.quote_seed_column" => {
+            Value::from(quote_identifier(&args.need(0, "identifier", path)?))
+        }
+        "adapter.type" => Value::from("duckdb"),
+        "api.Relation.create" => {
+            let part = |name: &str| args.text(usize::MAX, name);
+            let name = RelationName {
+                catalog: None,
+                schema: part("schema").unwrap_or_else(|| session.facts.target.schema.clone()),
+                name: part("identifier").unwrap_or_default(),
+            };
+            Value::from_object(Relation::of(name, &session.facts.target.database))
+        }
+        "api.Column.translate_type" => {
+            let ty = args.need(0, "dtype", path)?;
+            Value::from(if ty.eq_ignore_ascii_case("string") {
+                "TEXT".to_owned()
+            } else {
+                ty
+            })
+        }
+        "api.Column.string_type" => Value::from(format!(
+            "character varying({})",
+            args.need(0, "size", path)?
+        )),
+        "api.Column.numeric_type" => match (args.text(1, "precision"), args.text(2, "scale")) {
+            (Some(precision), Some(scale)) => {
+                let ty = args.need(0, "dtype", path)?;
+                Value::from(format!("{ty}({precision},{scale})"))
+            }
+            _ => Value::from(args.need(0, "dtype", path)?),
+        },
+        "modules.datetime.date" | "modules.datetime.datetime" => date(session, path, &args)?,
+        "modules.datetime.datetime.now"
+        | "modules.datetime.datetime.utcnow"
+        | "modules.datetime.date.today" => {
+            session.dynamic(format!("`{path}` reads the clock"));
+            Value::from_object(Anything)
+        }
+        _ => return other(session, state, path, &args),
+    })
+}
+
+fn other(
+    session: &Arc<Session>,
+    state: &mut State<'_, '_>,
+    path: &str,
+    args: &Args,
+) -> Result<Value, Error> {
+    let name = path.strip_prefix("dbt.").unwrap_or(path);
+    if DYNAMIC.contains(&name) || path.starts_with("adapter.") || path.starts_with("graph.") {
+        session.dynamic(why_dynamic(path));
+        return Ok(Value::from_object(Anything));
+    }
+    // dbt prefers the project's own implementation of its macros.
+    if let Some((package, implementation)) = session.facts.macros.dispatched(name, Some("dbt"))
+        && builtin::is_known(name)
+    {
+        let function = Value::from_object(MacroFn {
+            session: Arc::clone(session),
+            package,
+            name: implementation,
+        });
+        let mut all = args.positional.clone();
+        if !args.named.is_empty() {
+            all.push(minijinja::value::Kwargs::from_iter(args.named.clone()).into());
+        }
+        return function.call(state, &all);
+    }
+    if builtin::is_known(name) {
+        let text = builtin::call(name, &args.positional, &args.named)?;
+        return Ok(Value::from(text));
+    }
+    if session.assumes(&Assumed::Path(path.to_owned())) {
+        return Ok(Value::from_object(Anything));
+    }
+    let (owner, member) = path.split_once('.').unwrap_or(("", path));
+    let macros = &session.facts.macros;
+    if macros.has_package(owner) || owner == macros.root_package() {
+        return Err(session.stop(Stop::Undefined {
+            name: path.to_owned(),
+            via: None,
+        }));
+    }
+    let _ = member;
+    Err(session.unsupported(path, ""))
+}
+
+fn reference(session: &Arc<Session>, args: &Args) -> Result<Value, Error> {
+    if args
+        .named
+        .iter()
+        .any(|(name, _)| name == "version" || name == "v")
+    {
+        let path = "ref(version=…)";
+        if session.assumes(&Assumed::Path(path.to_owned())) {
+            return Ok(Value::from("versioned_model"));
+        }
+        return Err(session.unsupported(
+            path,
+            "versioned models are not supported: refer to a model by its name",
+        ));
+    }
+    let mut names = Vec::new();
+    for value in &args.positional {
+        match value.as_str() {
+            Some(name) => names.push(name.to_owned()),
+            None => {
+                return Err(session.stop(Stop::Failed {
+                    message: format!("`ref` takes names of models, found {value:?}"),
+                }));
+            }
+        }
+    }
+    let key = match names.as_slice() {
+        [name] => (None, name.clone()),
+        [package, name] => (Some(package.clone()), name.clone()),
+        _ => {
+            return Err(session.stop(Stop::Failed {
+                message: format!("`ref` takes one or two arguments, found {}", names.len()),
+            }));
+        }
+    };
+    session.log().refs.insert(key.clone());
+    match session.known.refs.get(&key) {
+        None => Err(session.stop(Stop::Ref(key))),
+        Some(found) => Ok(relation(session, found, &key.1)),
+    }
+}
+
+fn source(session: &Arc<Session>, args: &Args) -> Result<Value, Error> {
+    let key = match (args.text(0, "source_name"), args.text(1, "table_name")) {
+        (Some(source), Some(table)) if args.positional.len() <= 2 => (source, table),
+        _ => {
+            return Err(session.stop(Stop::Failed {
+                message: "`source` takes two arguments, the source and its table".to_owned(),
+            }));
+        }
+    };
+    session.log().sources.insert(key.clone());
+    match session.known.sources.get(&key) {
+        None => Err(session.stop(Stop::Source(key))),
+        Some(found) => Ok(relation(session, found, &key.1)),
+    }
+}
+
+fn relation(session: &Session, found: &Resolved, name: &str) -> Value {
+    match found {
+        Resolved::Relation(relation) => Value::from_object(Relation::of(
+            relation.clone(),
+            &session.facts.target.database,
+        )),
+        Resolved::Ephemeral(model) => Value::from_object(Relation::ephemeral(model)),
+        // A harmless name, so that the rest of the template still reads as SQL.
+        Resolved::Unknown { .. } => {
+            let name = RelationName::in_schema(session.facts.target.schema.as_str(), name);
+            Value::from_object(Relation::of(name, &session.facts.target.database))
+        }
+    }
+}
+
+fn configure(session: &Arc<Session>, args: &Args) -> Result<Value, Error> {
+    if args.positional.is_empty() && args.named.is_empty() {
+        return Ok(all_config(session));
+    }
+    let mut layer = Map::new();
+    for value in &args.positional {
+        match json_of(value) {
+            Some(Json::Object(map)) => layer.extend(map),
+            _ => {
+                return Err(session.stop(Stop::Failed {
+                    message: "`config` takes keyword arguments or one mapping".to_owned(),
+                }));
+            }
+        }
+    }
+    for (name, value) in &args.named {
+        layer.insert(name.clone(), json_of(value).unwrap_or(Json::Null));
+    }
+    super::config::merge(&mut session.log().config, layer);
+    Ok(Value::from(""))
+}
+
+fn variable(session: &Arc<Session>, args: &Args) -> Result<Value, Error> {
+    let name = args.need(0, "name", "var")?;
+    if let Some(value) = session.facts.vars.get(&name) {
+        return Ok(to_value(value));
+    }
+    if let Some(default) = args.get(1, "default") {
+        return Ok(default.clone());
+    }
+    if session.assumes(&Assumed::Var(name.clone())) {
+        return Ok(Value::from_object(Anything));
+    }
+    Err(session.stop(Stop::MissingVar(name)))
+}
+
+fn dispatch(session: &Arc<Session>, args: &Args) -> Result<Value, Error> {
+    let name = args.need(0, "macro_name", "adapter.dispatch")?;
+    let namespace = args.text(1, "macro_namespace");
+    if let Some((package, name)) = session.facts.macros.dispatched(&name, namespace.as_deref()) {
+        return Ok(Value::from_object(MacroFn {
+            session: Arc::clone(session),
+            package,
+            name,
+        }));
+    }
+    if builtin::is_known(&name) && namespace.as_deref().is_none_or(|n| n == "dbt") {
+        return Ok(Path::value(session, format!("dbt.{name}")));
+    }
+    Err(session.stop(Stop::Undefined {
+        name: format!("default__{name}"),
+        via: None,
+    }))
+}
+
+fn date(session: &Session, path: &str, args: &Args) -> Result<Value, Error> {
+    let number = |i: usize, name: &str| {
+        args.get(i, name)
+            .map(|value| value.as_i64().filter(|n| (0..=9999).contains(n)))
+    };
+    let parts: Option<Vec<i64>> = [(0, "year"), (1, "month"), (2, "day")]
+        .into_iter()
+        .map(|(i, name)| number(i, name).flatten())
+        .collect();
+    let Some([year, month, day]) = parts.as_deref() else {
+        return Err(session.unsupported(path, "give year, month and day as numbers"));
+    };
+    let mut text = format!("{year:04}-{month:02}-{day:02}");
+    if path == "modules.datetime.datetime" {
+        let time = |i: usize, name: &str| number(i, name).flatten().unwrap_or(0);
+        text.push_str(&format!(
+            " {:02}:{:02}:{:02}",
+            time(3, "hour"),
+            time(4, "minute"),
+            time(5, "second")
+        ));
+    }
+    Ok(Value::from(text))
+}

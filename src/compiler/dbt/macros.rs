@@ -1,0 +1,349 @@
+//! Macro files: cut into blocks as dbt cuts them, and compiled once for all templates of a project.
+//!
+//! A [`MacroSet`] is plain data to its owner: two sets are equal when their files are.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use minijinja::Environment;
+use mxcp_syntax::jinja::{BlockKind, Template, scan};
+use text_size::TextRange;
+
+use super::environment::new_environment;
+use super::problem::Problem;
+use super::statics;
+
+/// A file with macros, with its path for messages.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct MacroFile {
+    pub package: String,
+    pub path: String,
+    pub text: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MacroKind {
+    Macro,
+    /// A custom generic test.
+    Test,
+    Materialization,
+    Snapshot,
+    Docs,
+}
+
+/// A block of a macro file.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct MacroDef {
+    pub kind: MacroKind,
+    /// As written; the macro of test `x` is called `test_x`.
+    pub name: String,
+    pub name_range: Range<u32>,
+    /// From the opening tag to the closing one.
+    pub range: Range<u32>,
+}
+
+/// The blocks of a macro file, and what is wrong with its Jinja.
+pub fn lower_macros(text: &str) -> (Vec<MacroDef>, Vec<Problem>) {
+    let template = scan(text);
+    let defs = blocks(&template);
+    let problems = template.errors.into_iter().map(statics::jinja_problem);
+    (defs, problems.collect())
+}
+
+/// What macros are called inside their own templates: a macro that calls itself must go through the
+/// context like any other call, or `return` would end all its calls at once.
+pub(super) const PREFIX: &str = "dbt_macro__";
+
+// The template of one block: one macro, a test being the macro `test_<name>`.
+fn block_source(text: &str, def: &MacroDef) -> Option<String> {
+    let whole = text.get(def.range.start as usize..def.range.end as usize)?;
+    let name = (def.name_range.start - def.range.start) as usize;
+    let head = whole.get(..name)?;
+    match def.kind {
+        MacroKind::Macro => Some(format!("{head}{PREFIX}{}", whole.get(name..)?)),
+        MacroKind::Test => {
+            let keyword = head.rfind("data_test").or_else(|| head.rfind("test"))?;
+            let close = whole.rfind("{%")?;
+            let tail = whole.get(close..)?;
+            let tail = tail
+                .replacen("enddata_test", "endmacro", 1)
+                .replacen("endtest", "endmacro", 1);
+            let head = whole.get(..keyword)?;
+            let body = whole.get(name..close)?;
+            Some(format!("{head}macro {PREFIX}test_{body}{tail}"))
+        }
+        MacroKind::Materialization | MacroKind::Snapshot | MacroKind::Docs => None,
+    }
+}
+
+/// The macros a project's templates may call. Cheap to clone.
+#[derive(Clone)]
+pub struct MacroSet(Arc<Inner>);
+
+struct Inner {
+    root_package: String,
+    dispatch: BTreeMap<String, Vec<String>>,
+    files: Vec<MacroFile>,
+    env: Environment<'static>,
+    macros: BTreeMap<(String, String), Entry>,
+}
+
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// The template's name in the environment.
+    pub(super) template: String,
+    pub(super) path: String,
+    /// Line of the file on which the block starts, counted from 1.
+    pub(super) line: usize,
+    pub(super) arguments: Vec<String>,
+    /// Takes any arguments: it reads `varargs` or `kwargs`.
+    pub(super) variadic: bool,
+    pub(super) broken: bool,
+}
+
+impl MacroSet {
+    /// Compiles `files`. Where a package declares a macro twice the first wins; a block that does not
+    /// parse is kept as broken ([`lower_macros`] says why).
+    pub fn new(
+        root_package: &str,
+        dispatch: &[super::project::Dispatch],
+        files: Vec<MacroFile>,
+    ) -> Self {
+        let mut env = new_environment();
+        let mut macros = BTreeMap::new();
+        for file in &files {
+            for def in blocks(&scan(&file.text)) {
+                let Some(source) = block_source(&file.text, &def) else {
+                    continue;
+                };
+                let name = match def.kind {
+                    MacroKind::Test => format!("test_{}", def.name),
+                    _ => def.name.clone(),
+                };
+                let key = (file.package.clone(), name);
+                if macros.contains_key(&key) {
+                    continue;
+                }
+                let template = format!("{}.{}", key.0, key.1);
+                let arguments = scan(&source)
+                    .macros
+                    .into_iter()
+                    .next()
+                    .map(|found| found.params.into_iter().map(|param| param.name).collect())
+                    .unwrap_or_default();
+                let variadic = source.contains("varargs") || source.contains("kwargs");
+                let source = match super::rewrite::rewrite(&source) {
+                    Some(rewritten) => rewritten.text,
+                    None => source,
+                };
+                let broken = env.add_template_owned(template.clone(), source).is_err();
+                let line = line_of(&file.text, def.range.start as usize);
+                macros.insert(
+                    key,
+                    Entry {
+                        template,
+                        path: file.path.clone(),
+                        line,
+                        arguments,
+                        variadic,
+                        broken,
+                    },
+                );
+            }
+        }
+        let dispatch = dispatch
+            .iter()
+            .map(|d| (d.namespace.clone(), d.search_order.clone()))
+            .collect();
+        Self(Arc::new(Inner {
+            root_package: root_package.to_owned(),
+            dispatch,
+            files,
+            env,
+            macros,
+        }))
+    }
+
+    /// A project without macros.
+    pub fn empty(root_package: &str) -> Self {
+        Self::new(root_package, &[], Vec::new())
+    }
+
+    pub fn contains(&self, package: &str, name: &str) -> bool {
+        self.get(package, name).is_some()
+    }
+
+    pub(super) fn root_package(&self) -> &str {
+        &self.0.root_package
+    }
+
+    pub(super) fn env(&self) -> &Environment<'static> {
+        &self.0.env
+    }
+
+    pub(super) fn get(&self, package: &str, name: &str) -> Option<&Entry> {
+        self.0.macros.get(&(package.to_owned(), name.to_owned()))
+    }
+
+    pub(super) fn has_package(&self, package: &str) -> bool {
+        self.0
+            .macros
+            .range((package.to_owned(), String::new())..)
+            .next()
+            .is_some_and(|((found, _), _)| found == package)
+    }
+
+    /// Macro names of a package, for suggestions.
+    pub(super) fn names(&self, package: &str) -> Vec<&str> {
+        self.0
+            .macros
+            .keys()
+            .filter(|(of, _)| of == package)
+            .map(|(_, name)| name.as_str())
+            .collect()
+    }
+
+    /// The package whose macro a bare `name` means in a template of `package`.
+    pub(super) fn visible(&self, package: &str, name: &str) -> Option<&str> {
+        [package, self.root_package()]
+            .into_iter()
+            .find(|of| self.contains(of, name))
+            .map(|of| {
+                if of == package {
+                    self.key_package(package)
+                } else {
+                    self.root_package()
+                }
+            })
+    }
+
+    // The stored spelling outlives the argument.
+    fn key_package(&self, package: &str) -> &str {
+        self.0
+            .macros
+            .range((package.to_owned(), String::new())..)
+            .next()
+            .map_or("", |((found, _), _)| found.as_str())
+    }
+
+    /// What `adapter.dispatch(name, namespace)` finds, as package and macro name.
+    pub(super) fn dispatched(
+        &self,
+        name: &str,
+        namespace: Option<&str>,
+    ) -> Option<(String, String)> {
+        let order = match namespace {
+            Some(namespace) => match self.0.dispatch.get(namespace) {
+                Some(order) => order.clone(),
+                None => vec![self.root_package().to_owned(), namespace.to_owned()],
+            },
+            None => vec![self.root_package().to_owned()],
+        };
+        for package in order {
+            for prefix in ["duckdb__", "default__"] {
+                let candidate = format!("{prefix}{name}");
+                if self.contains(&package, &candidate) {
+                    return Some((package, candidate));
+                }
+            }
+        }
+        None
+    }
+}
+
+impl std::fmt::Debug for MacroSet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MacroSet")
+            .field("root_package", &self.0.root_package)
+            .field("macros", &self.0.macros.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for MacroSet {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+            || (self.0.root_package == other.0.root_package
+                && self.0.dispatch == other.0.dispatch
+                && self.0.files == other.0.files)
+    }
+}
+
+impl Eq for MacroSet {}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    text.as_bytes()
+        .iter()
+        .take(offset)
+        .filter(|byte| **byte == b'\n')
+        .count()
+        + 1
+}
+
+fn blocks(template: &Template) -> Vec<MacroDef> {
+    template
+        .blocks
+        .iter()
+        .filter_map(|block| {
+            let kind = match block.kind {
+                BlockKind::Macro => MacroKind::Macro,
+                BlockKind::Test => MacroKind::Test,
+                BlockKind::Materialization => MacroKind::Materialization,
+                BlockKind::Snapshot => MacroKind::Snapshot,
+                BlockKind::Docs => MacroKind::Docs,
+                BlockKind::Raw => return None,
+            };
+            let bytes = |range: TextRange| u32::from(range.start())..u32::from(range.end());
+            Some(MacroDef {
+                kind,
+                name: block.name.clone(),
+                name_range: bytes(block.name_range),
+                range: bytes(block.range),
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::problem::At;
+    use super::*;
+
+    #[test]
+    fn blocks_are_found_and_placed() {
+        let text = "{# {% macro no() %} #}\n{% macro a(x, y=\"%}\") -%}{{ x }}{%- endmacro %}\n{% raw %}{% macro no() %}{% endraw %}\n{%- test b(model) %}select 1{% endtest -%}\n{% materialization c, default %}{% endmaterialization %}";
+        let (defs, problems) = lower_macros(text);
+        assert_eq!(problems, []);
+        let seen: Vec<_> = defs
+            .iter()
+            .map(|d| {
+                let name = &text[d.name_range.start as usize..d.name_range.end as usize];
+                (d.kind, name, d.name == name)
+            })
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                (MacroKind::Macro, "a", true),
+                (MacroKind::Test, "b", true),
+                (MacroKind::Materialization, "c", true),
+            ]
+        );
+    }
+
+    #[test]
+    fn broken_blocks_say_where() {
+        let text = "{% macro ok() %}{% endmacro %}\n{% test bad(model) %}select {{ 1 + }}{% endtest %}\n{% macro open() %}";
+        let (defs, problems) = lower_macros(text);
+        assert!(defs.iter().any(|def| def.name == "bad"));
+        let at: Vec<_> = problems
+            .iter()
+            .map(|p| match p.at {
+                At::Range(range) => &text[range],
+                _ => "",
+            })
+            .collect();
+        assert!(at.contains(&"{% macro open() %}"), "{at:?}");
+    }
+}

@@ -1,0 +1,43 @@
+//! The dbt front end: project file, property files, configuration, templates and tests as pure
+//! functions over plain data.
+//!
+//! Nothing here reads files or the environment, asks a database or knows the query graph. Each
+//! function returns what it could read together with [`Problem`]s.
+
+pub mod config;
+pub mod ephemeral;
+pub mod macros;
+pub mod problem;
+pub mod project;
+pub mod properties;
+pub mod render;
+pub mod schema;
+pub mod statics;
+pub mod tests;
+pub mod values;
+
+mod builtin;
+mod context;
+mod environment;
+mod functions;
+mod md5;
+mod merge;
+mod pycompat;
+mod pyfmt;
+#[cfg(test)]
+mod render_cases;
+mod rewrite;
+mod session;
+#[cfg(test)]
+mod test_cases;
+mod yaml_read;
+
+pub use config::{ModelConfig, Resource, resolve};
+pub use macros::{MacroDef, MacroFile, MacroKind, MacroSet, lower_macros};
+pub use problem::{At, Problem};
+pub use project::{ProjectDef, lower_project};
+pub use properties::{ModelProps, PropertyFile, lower_properties, merge_model};
+pub use render::{
+    OutputSpan, RenderInput, Rendered, Resolved, Resolver, Target, map_to_template, render,
+};
+pub use statics::{RefUse, SourceUse, StaticRefs, static_refs};

@@ -1,0 +1,365 @@
+//! Two things Python's Jinja does and minijinja does not, by rewriting the template's text: lists and
+//! mappings that change in place (`{% do x.append(1) %}`), and `"%s" % value`.
+//!
+//! Literals are wrapped in calls of functions the environment defines; positions map back exactly. The
+//! only module here that touches minijinja's syntax tree, whose interface is not stable.
+
+use std::ops::Range;
+
+use minijinja::machinery::{Span, ast, parse};
+use minijinja::syntax::SyntaxConfig;
+
+/// Names the environment binds for rewritten text.
+pub(super) const LIST: &str = "__list";
+pub(super) const DICT: &str = "__dict";
+pub(super) const FORMAT: &str = "__format";
+
+const MUTATORS: [&str; 9] = [
+    ".append(",
+    ".extend(",
+    ".insert(",
+    ".remove(",
+    ".pop(",
+    ".update(",
+    ".setdefault(",
+    ".clear(",
+    ".sort(",
+];
+
+/// A rewritten template.
+pub(super) struct Rewritten {
+    pub(super) text: String,
+    // Sorted by position in the original text.
+    edits: Vec<Edit>,
+}
+
+struct Edit {
+    at: usize,
+    removed: usize,
+    inserted: String,
+}
+
+/// `None` when the text can stay as it is.
+pub(super) fn rewrite(text: &str) -> Option<Rewritten> {
+    let mutable = MUTATORS.iter().any(|name| text.contains(name));
+    let formats = text.contains("' %")
+        || text.contains("\" %")
+        || text.contains("'%")
+        || text.contains("\"%");
+    if !mutable && !formats {
+        return None;
+    }
+    let tree = parse(text, "template", SyntaxConfig::default()).ok()?;
+    let mut edits = Vec::new();
+    visit_exprs(&tree, &mut |expr| match expr {
+        ast::Expr::List(list) if mutable => {
+            wrap(text, span_range(list.span()), LIST, '[', &mut edits);
+        }
+        ast::Expr::Map(map) if mutable => {
+            wrap(text, span_range(map.span()), DICT, '{', &mut edits);
+        }
+        ast::Expr::BinOp(op) if formats && matches!(op.op, ast::BinOpKind::Rem) => {
+            format_call(text, op, &mut edits);
+        }
+        _ => {}
+    });
+    if edits.is_empty() {
+        return None;
+    }
+    edits.sort_by_key(|edit| edit.at);
+    let mut out = String::with_capacity(text.len() + 16 * edits.len());
+    let mut at = 0;
+    for edit in &edits {
+        out.push_str(text.get(at..edit.at)?);
+        out.push_str(&edit.inserted);
+        at = edit.at + edit.removed;
+    }
+    out.push_str(text.get(at..)?);
+    // A rewrite that does not parse must never hide a template that does.
+    parse(&out, "template", SyntaxConfig::default()).ok()?;
+    Some(Rewritten { text: out, edits })
+}
+
+fn wrap(text: &str, span: Range<u32>, function: &str, open: char, edits: &mut Vec<Edit>) {
+    let (start, end) = (span.start as usize, span.end as usize);
+    if !text.get(start..end).is_some_and(|t| t.starts_with(open)) {
+        return;
+    }
+    edits.push(Edit::insert(start, format!("{function}(")));
+    edits.push(Edit::insert(end, ")".to_owned()));
+}
+
+// `"…" % right` becomes `__format("…" , right)`.
+fn format_call(text: &str, op: &ast::BinOp<'_>, edits: &mut Vec<Edit>) {
+    let ast::Expr::Const(left) = &op.left else {
+        return;
+    };
+    if left.value.as_str().is_none() {
+        return;
+    }
+    let left = span_range(left.span());
+    let (start, end) = (left.start as usize, left.end as usize);
+    let Some(tail) = text.get(end..) else { return };
+    let percent = end + (tail.len() - tail.trim_start().len());
+    let quoted = text
+        .get(start..end)
+        .is_some_and(|t| t.starts_with(['"', '\'']));
+    if !quoted || text.as_bytes().get(percent) != Some(&b'%') {
+        return;
+    }
+    let after = text.get(percent + 1..).unwrap_or("");
+    let right = percent + 1 + (after.len() - after.trim_start().len());
+    let close = if text.as_bytes().get(right) == Some(&b'(') {
+        closing(text, right)
+    } else {
+        Some(span_range(op.right.span()).end as usize)
+    };
+    let Some(close) = close else { return };
+    edits.push(Edit::insert(start, format!("{FORMAT}(")));
+    edits.push(Edit {
+        at: percent,
+        removed: 1,
+        inserted: ",".to_owned(),
+    });
+    edits.push(Edit::insert(close, ")".to_owned()));
+}
+
+// Just after the parenthesis that closes the one at `open`.
+fn closing(text: &str, open: usize) -> Option<usize> {
+    let mut depth = 0usize;
+    let mut quote = None;
+    let mut skip = false;
+    for (i, c) in text.get(open..)?.char_indices() {
+        if skip {
+            skip = false;
+            continue;
+        }
+        match (quote, c) {
+            (Some(_), '\\') => skip = true,
+            (Some(q), c) if c == q => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => quote = Some(c),
+            (None, '(') => depth += 1,
+            (None, ')') => {
+                depth -= 1;
+                if depth == 0 {
+                    return Some(open + i + 1);
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+impl Edit {
+    fn insert(at: usize, inserted: String) -> Self {
+        Self {
+            at,
+            removed: 0,
+            inserted,
+        }
+    }
+}
+
+impl Rewritten {
+    /// A range of the rewritten text, in the original.
+    pub(super) fn back(&self, range: Range<u32>) -> Range<u32> {
+        let start = self.back_offset(range.start as usize, false);
+        let end = self.back_offset(range.end as usize, true);
+        let cut = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        cut(start)..cut(end.max(start))
+    }
+
+    fn back_offset(&self, offset: usize, is_end: bool) -> usize {
+        let mut shift = 0isize;
+        for edit in &self.edits {
+            // Where the edit starts in the rewritten text.
+            let start = edit.at.saturating_add_signed(shift);
+            let end = start + edit.inserted.len();
+            if offset < start || (is_end && offset == start && edit.removed == 0) {
+                break;
+            }
+            if offset < end {
+                return edit.at;
+            }
+            shift += edit.inserted.len() as isize - edit.removed as isize;
+        }
+        offset.saturating_add_signed(-shift)
+    }
+}
+
+fn span_range(span: Span) -> Range<u32> {
+    span.start_offset..span.end_offset
+}
+
+/// Calls `f` for every expression of a template, outer ones first.
+fn visit_exprs<'a>(stmt: &ast::Stmt<'a>, f: &mut dyn FnMut(&ast::Expr<'a>)) {
+    visit(stmt, &mut Visitor { expr: f });
+}
+
+struct Visitor<'f, 'a> {
+    expr: &'f mut dyn FnMut(&ast::Expr<'a>),
+}
+
+fn visit_all<'a>(stmts: &[ast::Stmt<'a>], v: &mut Visitor<'_, 'a>) {
+    for stmt in stmts {
+        visit(stmt, v);
+    }
+}
+
+fn visit<'a>(stmt: &ast::Stmt<'a>, v: &mut Visitor<'_, 'a>) {
+    use ast::Stmt;
+    match stmt {
+        Stmt::Template(t) => visit_all(&t.children, v),
+        Stmt::EmitExpr(e) => v.visit(&e.expr),
+        Stmt::ForLoop(f) => {
+            v.visit(&f.iter);
+            v.maybe(f.filter_expr.as_ref());
+            visit_all(&f.body, v);
+            visit_all(&f.else_body, v);
+        }
+        Stmt::IfCond(i) => {
+            v.visit(&i.expr);
+            visit_all(&i.true_body, v);
+            visit_all(&i.false_body, v);
+        }
+        Stmt::WithBlock(w) => {
+            for (_, value) in &w.assignments {
+                v.visit(value);
+            }
+            visit_all(&w.body, v);
+        }
+        Stmt::Set(s) => v.visit(&s.expr),
+        Stmt::SetBlock(s) => {
+            v.maybe(s.filter.as_ref());
+            visit_all(&s.body, v);
+        }
+        Stmt::AutoEscape(a) => visit_all(&a.body, v),
+        Stmt::FilterBlock(f) => {
+            v.visit(&f.filter);
+            visit_all(&f.body, v);
+        }
+        Stmt::Macro(m) => {
+            m.defaults.iter().for_each(|default| v.visit(default));
+            visit_all(&m.body, v);
+        }
+        Stmt::CallBlock(c) => {
+            v.visit(&c.call.expr);
+            v.args(&c.call.args);
+            visit_all(&c.macro_decl.body, v);
+        }
+        Stmt::Do(d) => {
+            v.visit(&d.call.expr);
+            v.args(&d.call.args);
+        }
+        _ => {}
+    }
+}
+
+impl<'a> Visitor<'_, 'a> {
+    fn maybe(&mut self, expr: Option<&ast::Expr<'a>>) {
+        if let Some(expr) = expr {
+            self.visit(expr);
+        }
+    }
+
+    fn args(&mut self, args: &[ast::CallArg<'a>]) {
+        for arg in args {
+            match arg {
+                ast::CallArg::Pos(e)
+                | ast::CallArg::Kwarg(_, e)
+                | ast::CallArg::PosSplat(e)
+                | ast::CallArg::KwargSplat(e) => self.visit(e),
+            }
+        }
+    }
+
+    fn visit(&mut self, expr: &ast::Expr<'a>) {
+        use ast::Expr;
+        (self.expr)(expr);
+        match expr {
+            Expr::Var(_) | Expr::Const(_) => {}
+            Expr::Slice(s) => {
+                self.visit(&s.expr);
+                for part in [&s.start, &s.stop, &s.step] {
+                    self.maybe(part.as_ref());
+                }
+            }
+            Expr::UnaryOp(u) => self.visit(&u.expr),
+            Expr::BinOp(b) => {
+                self.visit(&b.left);
+                self.visit(&b.right);
+            }
+            Expr::Compare(c) => {
+                self.visit(&c.expr);
+                c.ops.iter().for_each(|op| self.visit(&op.expr));
+            }
+            Expr::IfExpr(i) => {
+                self.visit(&i.test_expr);
+                self.visit(&i.true_expr);
+                self.maybe(i.false_expr.as_ref());
+            }
+            Expr::Filter(f) => {
+                self.maybe(f.expr.as_ref());
+                self.args(&f.args);
+            }
+            Expr::Test(t) => {
+                self.visit(&t.expr);
+                self.args(&t.args);
+            }
+            Expr::GetAttr(g) => self.visit(&g.expr),
+            Expr::GetItem(g) => {
+                self.visit(&g.expr);
+                self.visit(&g.subscript_expr);
+            }
+            Expr::Call(c) => {
+                self.visit(&c.expr);
+                self.args(&c.args);
+            }
+            Expr::List(l) => l.items.iter().for_each(|item| self.visit(item)),
+            Expr::Tuple(t) => t.items.iter().for_each(|item| self.visit(item)),
+            Expr::Map(m) => {
+                m.keys.iter().for_each(|key| self.visit(key));
+                m.values.iter().for_each(|value| self.visit(value));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_wrapped_and_positions_map_back() {
+        let text = "{% set x = [1, ['a'], {'k': []}] %}{% do x.append(2) %}ä{{ y }}";
+        let rewritten = rewrite(text).unwrap();
+        assert_eq!(
+            rewritten.text,
+            "{% set x = __list([1, __list(['a']), __dict({'k': __list([])})]) %}{% do x.append(2) %}ä{{ y }}"
+        );
+        for needle in ["y }}", "ä", "do x", "set x"] {
+            let new = rewritten.text.find(needle).unwrap() as u32;
+            let old = text.find(needle).unwrap() as u32;
+            let len = needle.len() as u32;
+            assert_eq!(rewritten.back(new..new + len), old..old + len, "{needle}");
+        }
+    }
+
+    #[test]
+    fn percent_formats_are_calls() {
+        let of = |text: &str| rewrite(text).map(|r| r.text);
+        assert_eq!(
+            of("{{ '%s-%d' % ('a', 3) }}").as_deref(),
+            Some("{{ __format('%s-%d' , ('a', 3)) }}")
+        );
+        assert_eq!(
+            of("{{ \"%s\" % x.y ~ '!' }}").as_deref(),
+            Some("{{ __format(\"%s\" , x.y) ~ '!' }}")
+        );
+        assert_eq!(of("{{ '%' }} {{ 5 % 2 }}"), None);
+        assert_eq!(of("{{ [1] }}"), None);
+    }
+}

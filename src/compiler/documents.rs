@@ -1,0 +1,138 @@
+//! Files to trees and definitions: the first queries of the graph.
+//!
+//! `parse_yaml` is compared by nobody, so it changes with every keystroke; `lower_*` are the
+//! firewall: whitespace and comments stop there, because definitions hold no positions.
+
+use std::sync::Arc;
+
+use mxcp_artifact::EndpointKind;
+use mxcp_base::{FileSet, SourceFile, paths};
+use mxcp_syntax::yaml::{self, YamlFile};
+
+use crate::Db;
+use crate::lower::endpoint::{EndpointDef, lower_endpoint};
+use crate::lower::evals::{EvalSuite, lower_evals};
+use crate::site::{Paths, SITE_FILE, Site, lower_site};
+
+/// A project-relative path as a query key.
+#[salsa::interned(debug)]
+pub struct FilePath<'db> {
+    #[returns(deref)]
+    pub text: String,
+}
+
+/// The file at a path. Reading through here keeps a change of the file set from reaching queries
+/// that name other paths.
+#[salsa::tracked(returns(copy))]
+pub fn file_at<'db>(db: &'db dyn Db, path: FilePath<'db>) -> Option<SourceFile> {
+    FileSet::get(db).files(db).get(path.text(db)).copied()
+}
+
+/// [`file_at`] for a plain path.
+pub fn find_file(db: &dyn Db, path: &str) -> Option<SourceFile> {
+    file_at(db, FilePath::new(db, path.to_owned()))
+}
+
+/// What a file is to the project, by its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DocumentKind {
+    Site,
+    Endpoint(EndpointKind),
+    Eval,
+    /// A `.yaml` file where only `.yml` is read.
+    IgnoredYaml,
+    Python,
+    Sql,
+    DbtProject,
+    DbtProperties,
+    DbtModel,
+    DbtSeed,
+    DbtMacro,
+    DbtTest,
+    Other,
+}
+
+#[salsa::tracked(returns(ref), no_eq, lru = 512)]
+pub fn parse_yaml(db: &dyn Db, file: SourceFile) -> Arc<YamlFile> {
+    Arc::new(yaml::parse(file.text(db)))
+}
+
+/// The site file's definitions; `None` when there is no site file.
+#[salsa::tracked(returns(as_ref))]
+pub fn site(db: &dyn Db) -> Option<Site> {
+    let file = find_file(db, SITE_FILE)?;
+    Some(lower_site(parse_yaml(db, file)))
+}
+
+/// A firewall over [`site`]: most queries need the directories only.
+#[salsa::tracked(returns(ref))]
+pub fn site_paths(db: &dyn Db) -> Paths {
+    match site(db) {
+        Some(site) => site.paths.clone(),
+        None => lower_site(&yaml::parse("")).paths,
+    }
+}
+
+#[salsa::tracked(returns(copy))]
+pub fn document_kind(db: &dyn Db, file: SourceFile) -> DocumentKind {
+    let path = file.path(db);
+    if path == SITE_FILE {
+        return DocumentKind::Site;
+    }
+    let dirs = site_paths(db);
+    let extension = paths::extension(path);
+    for kind in EndpointKind::ALL {
+        if paths::is_below(path, dirs.endpoint_dir(kind)) {
+            match extension {
+                "yml" => return DocumentKind::Endpoint(kind),
+                "yaml" => return DocumentKind::IgnoredYaml,
+                _ => {}
+            }
+        }
+    }
+    if paths::is_below(path, &dirs.evals) {
+        match extension {
+            "yml" => return DocumentKind::Eval,
+            "yaml" => return DocumentKind::IgnoredYaml,
+            _ => {}
+        }
+    }
+    if let Some(kind) = crate::models::dbt_kind(db, path) {
+        return kind;
+    }
+    match extension {
+        "py" => DocumentKind::Python,
+        "sql" => DocumentKind::Sql,
+        _ => DocumentKind::Other,
+    }
+}
+
+/// The endpoint a file defines, without positions. `None` for a file that holds no endpoint of the
+/// kind its folder says.
+#[salsa::tracked(returns(as_ref))]
+pub fn endpoint_def(db: &dyn Db, file: SourceFile) -> Option<EndpointDef> {
+    let DocumentKind::Endpoint(kind) = document_kind(db, file) else {
+        return None;
+    };
+    lower_endpoint(parse_yaml(db, file), kind)
+}
+
+#[salsa::tracked(returns(ref))]
+pub fn eval_suite(db: &dyn Db, file: SourceFile) -> EvalSuite {
+    lower_evals(parse_yaml(db, file))
+}
+
+/// All files of the kinds that `wanted` accepts, by path.
+pub fn files_of(db: &dyn Db, wanted: impl Fn(DocumentKind) -> bool) -> Vec<SourceFile> {
+    FileSet::get(db)
+        .files(db)
+        .values()
+        .copied()
+        .filter(|file| wanted(document_kind(db, *file)))
+        .collect()
+}
+
+#[salsa::tracked(returns(ref))]
+pub fn endpoint_files(db: &dyn Db) -> Vec<SourceFile> {
+    files_of(db, |kind| matches!(kind, DocumentKind::Endpoint(_)))
+}

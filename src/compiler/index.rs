@@ -1,0 +1,66 @@
+//! Names to files: which endpoint is defined where, and which names are taken twice.
+
+use std::collections::BTreeMap;
+
+use mxcp_artifact::EndpointKind;
+use mxcp_base::SourceFile;
+
+use crate::Db;
+use crate::documents::{endpoint_def, endpoint_files};
+
+/// Only what other files can refer to; bodies do not reach it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EndpointIndex {
+    /// Kind and id to the defining files, sorted by path.
+    pub by_id: BTreeMap<(EndpointKind, String), Vec<SourceFile>>,
+}
+
+impl EndpointIndex {
+    pub fn tools(&self) -> impl Iterator<Item = &str> {
+        self.names(EndpointKind::Tool)
+    }
+
+    pub fn names(&self, kind: EndpointKind) -> impl Iterator<Item = &str> {
+        self.by_id
+            .keys()
+            .filter(move |(k, _)| *k == kind)
+            .map(|(_, id)| id.as_str())
+    }
+}
+
+/// The part of a definition that the index holds. A firewall: editing a body does not reach the index.
+#[salsa::tracked(returns(as_ref))]
+fn endpoint_key(db: &dyn Db, file: SourceFile) -> Option<(EndpointKind, String)> {
+    let def = endpoint_def(db, file)?;
+    if !def.enabled {
+        return None;
+    }
+    Some((def.kind, def.id()?.to_owned()))
+}
+
+#[salsa::tracked(returns(ref))]
+pub fn endpoint_index(db: &dyn Db) -> EndpointIndex {
+    let mut index = EndpointIndex::default();
+    for file in endpoint_files(db) {
+        if let Some(key) = endpoint_key(db, *file) {
+            index.by_id.entry(key.clone()).or_default().push(*file);
+        }
+    }
+    index
+}
+
+/// The other files that claim this file's name, if any.
+#[salsa::tracked(returns(ref))]
+pub fn name_clashes(db: &dyn Db, file: SourceFile) -> Vec<SourceFile> {
+    let Some(key) = endpoint_key(db, file) else {
+        return Vec::new();
+    };
+    endpoint_index(db)
+        .by_id
+        .get(key)
+        .into_iter()
+        .flatten()
+        .copied()
+        .filter(|other| *other != file)
+        .collect()
+}

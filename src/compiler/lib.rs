@@ -1,0 +1,31 @@
+//! The compiler: every semantic query, from source files to diagnostics and the manifest.
+//!
+//! Queries are pure functions of the inputs. Nothing here reads a file, opens a live database,
+//! imports Python or prints; the SQL engine is asked through [`mxcp_catalog::Binder`] alone.
+
+pub mod check;
+pub mod db;
+pub mod dbt;
+pub mod diagnostics;
+pub mod documents;
+pub mod finding;
+pub mod index;
+pub mod inputs;
+pub mod ir;
+pub mod lower;
+pub mod manifest;
+pub mod models;
+pub mod plugins;
+pub mod relations;
+pub mod site;
+pub mod sql;
+
+pub use db::{CompilerDatabase, Db};
+
+/// Whether a file can matter to a project, by its name: what discovery should read.
+pub fn is_source_file(path: &str) -> bool {
+    matches!(
+        mxcp_base::paths::extension(path),
+        "yml" | "yaml" | "sql" | "py" | "csv" | "md"
+    )
+}

@@ -1,0 +1,494 @@
+//! Checks of the dbt layer, and the bridge from its problems to findings.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use mxcp_base::{Code, SourceFile, codes};
+use petgraph::algo::tarjan_scc;
+use petgraph::graph::DiGraph;
+
+use super::data_tests::test_problems;
+use super::index::{
+    dbt_project, model_files, node_name, properties, ref_index, relation_index, seed_files,
+};
+use super::node::{
+    NodeProperties, is_enabled, is_ephemeral, mentions, node_config, node_properties,
+    node_relation, render_model,
+};
+use super::schema::{bind_model, model_schema, seed_columns};
+use crate::Db;
+use crate::check::documents::{Schema, check_yaml};
+use crate::check::sql::sql_errors;
+use crate::dbt::{At, Problem, lower_macros, map_to_template, schema as contract, tests};
+use crate::documents::{DocumentKind, endpoint_def, endpoint_files};
+use crate::finding::{Anchor, Finding, TextOrigin};
+use crate::inputs::Settings;
+use crate::relations::RelationSchema;
+use crate::sql::{Bound, SqlText, analyze_sql, endpoint_source};
+
+/// A problem of the front end as a finding in `file`.
+fn finding(file: SourceFile, problem: &Problem) -> Finding {
+    let anchor = match &problem.at {
+        At::Pointer(pointer) => Anchor::value(file, pointer.clone()),
+        At::Key(pointer) => Anchor::key(file, pointer.clone()),
+        At::Range(range) => Anchor::text(file, *range),
+        At::File => Anchor::file(file),
+    };
+    let code = Code::parse(problem.code).unwrap_or(codes::MX0412);
+    Finding::new(code, problem.message.clone(), anchor).help_if(problem.help.clone())
+}
+
+pub fn check_dbt_file(
+    db: &dyn Db,
+    file: SourceFile,
+    kind: DocumentKind,
+    findings: &mut Vec<Finding>,
+) {
+    match kind {
+        DocumentKind::DbtProject => {
+            check_yaml(db, file, Schema::DbtProject, findings);
+            if let Some(project) = dbt_project(db) {
+                findings.extend(project.problems.iter().map(|p| finding(file, p)));
+            }
+        }
+        DocumentKind::DbtProperties => check_properties(db, file, findings),
+        DocumentKind::DbtModel => check_model(db, file, findings),
+        DocumentKind::DbtTest if is_enabled(db, file) => check_template(db, file, findings),
+        DocumentKind::DbtSeed => {
+            for error in &seed_columns(db, file).errors {
+                findings.push(
+                    Finding::new(
+                        codes::MX0108,
+                        error.message.clone(),
+                        Anchor::text(file, error.range),
+                    )
+                    .help_if(error.help.clone()),
+                );
+            }
+        }
+        DocumentKind::DbtMacro => {
+            let (_, problems) = lower_macros(file.text(db));
+            findings.extend(problems.iter().map(|p| finding(file, p)));
+        }
+        _ => {}
+    }
+}
+
+fn check_model(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
+    let (config, problems) = node_config(db, file);
+    if !config.enabled {
+        return;
+    }
+    let twin = model_files(db).iter().chain(seed_files(db)).find(|other| {
+        **other != file && node_name(db, **other) == node_name(db, file) && is_enabled(db, **other)
+    });
+    if let Some(twin) = twin {
+        findings.push(
+            Finding::new(
+                codes::MX0410,
+                format!(
+                    "there is another model or seed named `{}`",
+                    node_name(db, file)
+                ),
+                Anchor::file(file),
+            )
+            .label(Anchor::file(*twin), "the other one")
+            .help("rename one of the files"),
+        );
+    }
+    findings.extend(problems.iter().map(|p| finding(file, p)));
+    if let Err(problem) = config.materialization() {
+        findings.push(finding(file, &problem));
+    }
+    let before = findings.len();
+    check_template(db, file, findings);
+    if findings.len() > before {
+        let readers = readers(db, file);
+        if let Some(first) = findings.get_mut(before) {
+            first.labels.extend(readers);
+        }
+    } else {
+        check_database(db, file, findings);
+    }
+}
+
+/// The live relation of a model against what the model yields now.
+fn check_database(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
+    let environment = Settings::get(db).environment(db);
+    if !environment.live || is_ephemeral(db, file) {
+        return;
+    }
+    let relation = node_relation(db, file);
+    let (Some(live), RelationSchema::Known(columns)) =
+        (environment.catalog.get(relation), model_schema(db, file))
+    else {
+        return;
+    };
+    let known = |list: &[mxcp_artifact::Column], wanted: &mxcp_artifact::Column| {
+        list.iter()
+            .any(|c| c.name.eq_ignore_ascii_case(&wanted.name) && c.ty == wanted.ty)
+    };
+    let list = |names: Vec<&str>| format!("`{}`", names.join("`, `"));
+    let new: Vec<&str> = columns
+        .iter()
+        .filter(|c| !known(&live.columns, c))
+        .map(|c| c.name.as_str())
+        .collect();
+    let old: Vec<&str> = live
+        .columns
+        .iter()
+        .filter(|c| !known(columns, c))
+        .map(|c| c.name.as_str())
+        .collect();
+    let difference = match (new.is_empty(), old.is_empty()) {
+        (true, true) => return,
+        (false, true) => format!("it lacks {}", list(new)),
+        (true, false) => format!("it still has {}", list(old)),
+        (false, false) => format!("it has {} where the model has {}", list(old), list(new)),
+    };
+    findings.push(
+        Finding::new(
+            codes::MX0802,
+            format!("the database has another `{relation}` than this model makes: {difference}"),
+            Anchor::text(file, mxcp_base::TextRange::empty(0.into())),
+        )
+        .help("run `mxcp dbt run`"),
+    );
+}
+
+/// Rendering and binding, with SQL errors mapped back to the template.
+fn check_template(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
+    let rendered = render_model(db, file);
+    findings.extend(rendered.problems.iter().map(|p| finding(file, p)));
+    if let Some(reason) = rendered
+        .dynamic
+        .as_ref()
+        .filter(|_| rendered.problems.is_empty())
+    {
+        findings.push(
+            Finding::new(
+                codes::MX0412,
+                format!("the SQL is known only at run time, which is not supported: {reason}"),
+                dynamic_anchor(file, file.text(db), reason),
+            )
+            .help("say it in SQL, or keep the list in a variable or a seed"),
+        );
+    }
+    if let Some(Bound::Failed { errors, missing }) = bind_model(db, file) {
+        // Mapping first keeps `sql_errors` unaware of templates.
+        let map = |range: &Option<std::ops::Range<u32>>| {
+            range
+                .as_ref()
+                .map(|r| map_to_template(&rendered.spans, r.clone()))
+        };
+        let mut errors = errors.clone();
+        for error in &mut errors {
+            error.range = map(&error.range);
+        }
+        let mut missing = missing.clone();
+        for table in &mut missing {
+            table.range = map(&table.range);
+        }
+        let mut found = Vec::new();
+        sql_errors(db, &TextOrigin::File(file), &errors, &missing, &mut found);
+        for finding in &mut found {
+            // A place inside `{{ … }}` is the whole expression: an edit there would be wrong.
+            finding.fix = None;
+        }
+        findings.extend(found);
+    }
+}
+
+// The reason names the function in backticks; its first mention in the template is the place.
+fn dynamic_anchor(file: SourceFile, text: &str, reason: &str) -> Anchor {
+    let name = reason
+        .split('`')
+        .nth(1)
+        .map(|n| n.trim_end_matches("()"))
+        .filter(|n| !n.is_empty());
+    match name.and_then(|n| Some((text.find(n)?, n))) {
+        Some((at, name)) => {
+            let start = u32::try_from(at).unwrap_or(0);
+            let len = u32::try_from(name.len()).unwrap_or(0);
+            Anchor::text(file, mxcp_base::TextRange::at(start.into(), len.into()))
+        }
+        None => Anchor::file(file),
+    }
+}
+
+/// Everything that cannot be checked because this node is broken, nearest first.
+fn readers(db: &dyn Db, broken: SourceFile) -> Vec<(Anchor, String)> {
+    let mut labels = Vec::new();
+    let mut reached = HashSet::from([broken]);
+    let mut open = vec![broken];
+    while let Some(node) = open.pop() {
+        let name = node_name(db, node);
+        for file in model_files(db) {
+            let reads = mentions(db, *file).0.refs.iter().find(|r| r.name == name);
+            if let Some(reference) = reads
+                && is_enabled(db, *file)
+                && reached.insert(*file)
+            {
+                let range = mxcp_base::TextRange::new(
+                    reference.range.start.into(),
+                    reference.range.end.into(),
+                );
+                labels.push((
+                    Anchor::text(*file, range),
+                    format!("model `{}` reads it", node_name(db, *file)),
+                ));
+                open.push(*file);
+            }
+        }
+    }
+    let relations: BTreeSet<_> = relation_index(db)
+        .iter()
+        .filter(|(_, file)| reached.contains(file) && !is_ephemeral(db, **file))
+        .map(|(name, _)| name.clone())
+        .collect();
+    for file in endpoint_files(db) {
+        let (Some(def), Some(Ok((text, origin)))) =
+            (endpoint_def(db, *file), endpoint_source(db, *file))
+        else {
+            continue;
+        };
+        if !def.enabled || def.language != crate::lower::endpoint::Language::Sql {
+            continue;
+        }
+        let analysis = analyze_sql(db, SqlText::new(db, text.to_string()));
+        let table = analysis
+            .statements
+            .iter()
+            .flat_map(|s| &s.relations)
+            .find(|t| {
+                let schema = t.schema.as_deref().unwrap_or("main");
+                relations
+                    .contains(&mxcp_artifact::RelationName::in_schema(schema, &t.name).folded())
+            });
+        if let Some(table) = table {
+            let anchor = match &table.range {
+                Some(range) => Anchor::inside(origin, range.clone()),
+                None => Anchor::origin(origin),
+            };
+            labels.push((
+                anchor,
+                format!(
+                    "{} `{}` reads it and is not checked until it is mended",
+                    def.kind,
+                    def.id().unwrap_or_default()
+                ),
+            ));
+        }
+    }
+    labels
+}
+
+fn check_properties(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
+    check_yaml(db, file, Schema::DbtProperties, findings);
+    let (entries, problems) = properties(db, file);
+    findings.extend(problems.iter().map(|p| finding(file, p)));
+    let index = ref_index(db);
+    let files: Vec<SourceFile> = model_files(db)
+        .iter()
+        .chain(seed_files(db))
+        .copied()
+        .collect();
+    let mut nodes = Vec::new();
+    for (word, list) in [("model", &entries.models), ("seed", &entries.seeds)] {
+        for entry in list {
+            if let Some(node) = index.get(&entry.name) {
+                if !nodes.contains(node) {
+                    nodes.push(*node);
+                }
+                if let Some(all) = node_properties(db, *node) {
+                    check_node_properties(db, file, *node, all, findings);
+                }
+            } else if !files.iter().any(|f| node_name(db, *f) == entry.name) {
+                findings.push(
+                    Finding::new(
+                        codes::MX0411,
+                        format!("there is no {word} `{}`", entry.name),
+                        Anchor::value(file, format!("{}/name", entry.place.pointer)),
+                    )
+                    .help_if(mxcp_base::suggest::did_you_mean(
+                        &entry.name,
+                        index.keys().map(String::as_str),
+                    )),
+                );
+            }
+        }
+    }
+    findings.extend(
+        test_problems(db, file, &nodes)
+            .iter()
+            .map(|problem| finding(file, problem)),
+    );
+}
+
+/// What the merged properties of a node promise, reported for the parts that stand in `file`.
+fn check_node_properties(
+    db: &dyn Db,
+    file: SourceFile,
+    node: SourceFile,
+    all: &NodeProperties,
+    findings: &mut Vec<Finding>,
+) {
+    let here = |part: usize| all.parts.get(part) == Some(&file);
+    let mut found: Vec<Finding> = all
+        .problems
+        .iter()
+        .filter(|(part, _)| here(*part))
+        .map(|(_, problem)| finding(file, problem))
+        .collect();
+    if let RelationSchema::Known(columns) = model_schema(db, node) {
+        if let Some(Bound::Columns { columns, .. }) = bind_model_if_model(db, node) {
+            found.extend(
+                contract::check_model_contract(&all.props, columns)
+                    .iter()
+                    .filter(|(part, _)| here(*part))
+                    .map(|(_, problem)| finding(file, problem)),
+            );
+        }
+        found.extend(
+            unknown_columns(db, node, all, columns)
+                .iter()
+                .filter(|(part, _)| here(*part))
+                .map(|(_, problem)| finding(file, problem)),
+        );
+    }
+    // One file may hold several entries of one node; each is reported once.
+    for finding in found {
+        if !findings.contains(&finding) {
+            findings.push(finding);
+        }
+    }
+}
+
+/// Tests on columns that do not exist, with the part they are declared in. A column is reported once,
+/// however many tests it has.
+fn unknown_columns(
+    db: &dyn Db,
+    node: SourceFile,
+    all: &NodeProperties,
+    columns: &[mxcp_artifact::Column],
+) -> Vec<(usize, Problem)> {
+    let name = node_name(db, node);
+    let mut found = Vec::new();
+    for test in &all.props.tests {
+        if let Some(problem) = tests::unknown_column(test, name, columns) {
+            found.push((test.place.part, problem));
+        }
+    }
+    for column in &all.props.columns {
+        let problem = column
+            .tests
+            .iter()
+            .find_map(|test| tests::unknown_column(test, name, columns));
+        if let Some(mut problem) = problem {
+            problem.at = At::Pointer(format!("{}/name", column.place.pointer));
+            found.push((column.place.part, problem));
+        }
+    }
+    for test in all.props.all_tests() {
+        let Some((tests::Reference::Node { name: target, .. }, _)) = tests::relationship(test)
+        else {
+            continue;
+        };
+        if let Some(target_file) = ref_index(db).get(&target)
+            && let RelationSchema::Known(columns) = model_schema(db, *target_file)
+            && let Some(problem) = tests::unknown_field(test, &target, columns)
+        {
+            found.push((test.place.part, problem));
+        }
+    }
+    found
+}
+
+fn bind_model_if_model(db: &dyn Db, node: SourceFile) -> Option<&Bound> {
+    let kind = crate::documents::document_kind(db, node);
+    (kind == DocumentKind::DbtModel)
+        .then(|| bind_model(db, node))
+        .flatten()
+}
+
+/// Findings about the dbt layer as a whole: loops.
+pub fn check_project(db: &dyn Db, findings: &mut Vec<Finding>) {
+    if dbt_project(db).is_none() {
+        return;
+    }
+    let index = ref_index(db);
+    let mut graph = DiGraph::<SourceFile, ()>::new();
+    let nodes: HashMap<SourceFile, _> = index
+        .values()
+        .map(|file| (*file, graph.add_node(*file)))
+        .collect();
+    // By name, so that the graph and with it the report do not depend on hashing.
+    for file in index.values() {
+        let Some(from) = nodes.get(file) else {
+            continue;
+        };
+        if crate::documents::document_kind(db, *file) != DocumentKind::DbtModel {
+            continue;
+        }
+        for reference in &mentions(db, *file).0.refs {
+            if let Some(to) = index.get(&reference.name).and_then(|f| nodes.get(f)) {
+                graph.update_edge(*from, *to, ());
+            }
+        }
+    }
+    for component in tarjan_scc(&graph) {
+        let mut members: Vec<SourceFile> = component
+            .iter()
+            .filter_map(|n| graph.node_weight(*n).copied())
+            .collect();
+        let is_loop = members.len() > 1
+            || component
+                .first()
+                .is_some_and(|n| graph.find_edge(*n, *n).is_some());
+        if is_loop {
+            members.sort_by(|a, b| node_name(db, *a).cmp(node_name(db, *b)));
+            findings.extend(loop_finding(db, &members));
+        }
+    }
+}
+
+/// One finding for a whole loop, at the first member's reference to the next one.
+fn loop_finding(db: &dyn Db, members: &[SourceFile]) -> Option<Finding> {
+    let first = *members.first()?;
+    let names: BTreeSet<&str> = members.iter().map(|m| node_name(db, *m)).collect();
+    // Walk from the first member along references inside the loop until it closes.
+    let mut path = vec![first];
+    let mut at = first;
+    loop {
+        let next = mentions(db, at)
+            .0
+            .refs
+            .iter()
+            .filter(|r| names.contains(r.name.as_str()))
+            .filter_map(|r| members.iter().find(|m| node_name(db, **m) == r.name))
+            .min_by_key(|m| (path.contains(m) && **m != first, node_name(db, **m)))?;
+        if path.contains(next) {
+            break;
+        }
+        path.push(*next);
+        at = *next;
+    }
+    let mut shown: Vec<String> = path
+        .iter()
+        .map(|m| format!("`{}`", node_name(db, *m)))
+        .collect();
+    shown.push(format!("`{}`", node_name(db, first)));
+    let reference = mentions(db, first)
+        .0
+        .refs
+        .iter()
+        .find(|r| names.contains(r.name.as_str()))?;
+    let range = mxcp_base::TextRange::new(reference.range.start.into(), reference.range.end.into());
+    Some(
+        Finding::new(
+            codes::MX0403,
+            format!("models form a cycle: {}", shown.join(" → ")),
+            Anchor::text(first, range),
+        )
+        .help("remove one of these references"),
+    )
+}

@@ -1,0 +1,15 @@
+//! The dbt layer in the query graph: the pure front end of [`crate::dbt`] wrapped into queries.
+//!
+//! Only the root project is loaded; packages come later.
+
+mod check;
+mod data_tests;
+mod graph;
+mod index;
+mod node;
+mod schema;
+
+pub use check::{check_dbt_file, check_project};
+pub use graph::dbt_graph;
+pub use index::{dbt_kind, model_for_relation, relation_names};
+pub use schema::model_schema;

@@ -1,0 +1,118 @@
+//! Plugins: the SQL functions they add, read from their annotations without importing them.
+
+use mxcp_artifact::SqlType;
+use mxcp_base::paths;
+use mxcp_catalog::FunctionStub;
+
+use crate::Db;
+use crate::check::python::python_module;
+use crate::documents::{find_file, site};
+
+/// Functions named `<method>_<plugin>`, of every `@udf` method of `MXCPPlugin`.
+#[salsa::tracked(returns(ref))]
+pub fn plugin_functions(db: &dyn Db) -> Vec<FunctionStub> {
+    let Some(site) = site(db) else {
+        return Vec::new();
+    };
+    let mut functions = Vec::new();
+    for plugin in &site.plugins {
+        let stem = format!("{}/{}", site.paths.plugins, plugin.module.replace('.', "/"));
+        let file = [format!("{stem}.py"), format!("{stem}/__init__.py")]
+            .iter()
+            .find_map(|path| find_file(db, &paths::resolve("", path)?));
+        // A module from the environment is unknown here: its functions are opaque to typing.
+        let Some(file) = file else {
+            continue;
+        };
+        let module = python_module(db, file);
+        let Some(class) = module.classes.iter().find(|c| c.name == "MXCPPlugin") else {
+            continue;
+        };
+        for method in &class.methods {
+            if !method
+                .decorators
+                .iter()
+                .any(|d| d == "udf" || d.ends_with(".udf"))
+            {
+                continue;
+            }
+            let Some(returns) = method.returns.as_deref().and_then(annotated_type) else {
+                continue;
+            };
+            let parameters: Option<Vec<SqlType>> = method
+                .params
+                .iter()
+                .skip(1)
+                .map(|p| annotated_type(p.annotation.as_deref()?))
+                .collect();
+            if let Some(parameters) = parameters {
+                functions.push(FunctionStub {
+                    name: format!("{}_{}", method.name, plugin.name),
+                    parameters,
+                    returns,
+                });
+            }
+        }
+    }
+    functions
+}
+
+/// The SQL type of a Python annotation, as plugins are registered at run time.
+fn annotated_type(text: &str) -> Option<SqlType> {
+    let text = text.trim().trim_matches(['"', '\'']);
+    let optional = text
+        .split('|')
+        .map(str::trim)
+        .filter(|part| *part != "None")
+        .collect::<Vec<_>>();
+    if let ([only], true) = (optional.as_slice(), text.contains('|')) {
+        return annotated_type(only);
+    }
+    if let Some((outer, inner)) = text.strip_suffix(']').and_then(|t| t.split_once('[')) {
+        let outer = outer.rsplit('.').next().unwrap_or(outer).trim();
+        return match outer {
+            "Optional" => annotated_type(inner),
+            "list" | "List" => Some(SqlType::list(annotated_type(inner)?)),
+            "dict" | "Dict" => {
+                let (key, value) = inner.split_once(',')?;
+                Some(SqlType::Map(
+                    Box::new(annotated_type(key)?),
+                    Box::new(annotated_type(value)?),
+                ))
+            }
+            _ => None,
+        };
+    }
+    Some(match text.rsplit('.').next().unwrap_or(text) {
+        "str" => SqlType::Varchar,
+        "int" => SqlType::BigInt,
+        "float" => SqlType::Double,
+        "bool" => SqlType::Boolean,
+        "Decimal" => SqlType::Decimal(18, 3),
+        "date" => SqlType::Date,
+        "time" => SqlType::Time,
+        "datetime" => SqlType::Timestamp,
+        "timedelta" => SqlType::Interval,
+        "bytes" => SqlType::Blob,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::annotated_type;
+
+    #[test]
+    fn annotations_are_typed_as_at_run_time() {
+        let ty = |text| annotated_type(text).map(|t| t.to_string());
+        assert_eq!(ty("str").as_deref(), Some("VARCHAR"));
+        assert_eq!(ty("Optional[int]").as_deref(), Some("BIGINT"));
+        assert_eq!(ty("int | None").as_deref(), Some("BIGINT"));
+        assert_eq!(ty("list[datetime.date]").as_deref(), Some("DATE[]"));
+        assert_eq!(
+            ty("dict[str, float]").as_deref(),
+            Some("MAP(VARCHAR, DOUBLE)")
+        );
+        assert_eq!(ty("Any"), None);
+    }
+}

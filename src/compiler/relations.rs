@@ -1,0 +1,59 @@
+//! Relation schemas: from the dbt models and seeds of the project first, then from the catalogue.
+
+use std::sync::Arc;
+
+use mxcp_artifact::{Column, RelationName};
+
+use crate::Db;
+use crate::inputs::Settings;
+
+/// A relation name as a query key, in folded form.
+#[salsa::interned(debug)]
+pub struct RelationKey<'db> {
+    #[returns(ref)]
+    pub name: RelationName,
+}
+
+/// What is known of a relation's columns.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum RelationSchema {
+    Known(Arc<[Column]>),
+    /// Its definition has an error that is reported there; users of it stay silent.
+    Poisoned,
+    /// It exists, but its columns depend on data.
+    Opaque(String),
+    Unknown,
+}
+
+#[salsa::tracked(returns(ref), cycle_result = poisoned)]
+pub fn relation_schema<'db>(db: &'db dyn Db, key: RelationKey<'db>) -> RelationSchema {
+    let name = key.name(db);
+    if name.catalog.is_none()
+        && let Some(model) = crate::models::model_for_relation(db, key)
+    {
+        return crate::models::model_schema(db, model).clone();
+    }
+    match Settings::get(db).environment(db).catalog.get(name) {
+        Some(relation) => RelationSchema::Known(relation.columns.clone().into()),
+        None => RelationSchema::Unknown,
+    }
+}
+
+fn poisoned<'db>(_db: &'db dyn Db, _id: salsa::Id, _key: RelationKey<'db>) -> RelationSchema {
+    RelationSchema::Poisoned
+}
+
+/// Every relation name a query could mean, for suggestions; sorted.
+pub fn known_relations(db: &dyn Db) -> Vec<String> {
+    let mut names: Vec<String> = Settings::get(db)
+        .environment(db)
+        .catalog
+        .relations
+        .iter()
+        .map(|r| r.name.to_string())
+        .chain(crate::models::relation_names(db).iter().cloned())
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}

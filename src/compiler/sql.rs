@@ -1,0 +1,292 @@
+//! SQL of endpoints: where its text comes from, what it refers to, and what it returns.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use mxcp_artifact::{Column, Effects, Relation, RelationKind, RelationName, SqlType, TypeDef};
+use mxcp_artifact::{Format, TypeKind};
+use mxcp_base::{Content, SourceFile, paths};
+use mxcp_catalog::{Analysis, BindOutcome, BindRequest, FunctionStub, SqlError, TableRef};
+
+use crate::Db;
+use crate::documents::{endpoint_def, find_file};
+use crate::finding::TextOrigin;
+use crate::lower::endpoint::Language;
+use crate::relations::{RelationKey, RelationSchema, relation_schema};
+
+/// An SQL text as a query key.
+#[salsa::interned(debug)]
+pub struct SqlText<'db> {
+    #[returns(deref)]
+    pub text: String,
+}
+
+/// A bind request as a query key: equal requests are bound once.
+#[salsa::interned(debug)]
+pub struct BindKey<'db> {
+    #[returns(ref)]
+    pub request: BindRequest,
+}
+
+#[salsa::tracked(returns(ref))]
+pub fn analyze_sql<'db>(db: &'db dyn Db, sql: SqlText<'db>) -> Analysis {
+    db.binder().analyze(sql.text(db))
+}
+
+#[salsa::tracked(returns(ref))]
+pub fn bind_query<'db>(db: &'db dyn Db, key: BindKey<'db>) -> BindOutcome {
+    db.binder().bind(key.request(db))
+}
+
+/// The SQL of an endpoint and the names and types it may use. A firewall: a changed description,
+/// policy or test leaves it equal, so nothing is bound again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SqlSource {
+    pub text: Arc<str>,
+    pub origin: TextOrigin,
+    /// Declared parameters; a type is missing where it cannot be said before run time.
+    pub parameters: Vec<(String, Option<SqlType>)>,
+}
+
+/// Why an endpoint has no SQL to check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceProblem {
+    Outside(String),
+    NotFound(String),
+    Unreadable(String),
+}
+
+/// The text behind `source:`; `None` when the endpoint names none (the schema check says so).
+#[salsa::tracked(returns(as_ref))]
+pub fn endpoint_source(
+    db: &dyn Db,
+    file: SourceFile,
+) -> Option<Result<(Arc<str>, TextOrigin), SourceProblem>> {
+    let def = endpoint_def(db, file)?;
+    if let Some(reference) = &def.file {
+        let Some(path) = paths::resolve(file.path(db), reference) else {
+            return Some(Err(SourceProblem::Outside(reference.clone())));
+        };
+        let Some(source) = find_file(db, &path) else {
+            return Some(Err(SourceProblem::NotFound(path)));
+        };
+        return Some(match source.content(db) {
+            Content::Text(text) => Ok((text.clone(), TextOrigin::File(source))),
+            Content::Missing => Err(SourceProblem::NotFound(path)),
+            Content::Unreadable(reason) => Err(SourceProblem::Unreadable(reason.to_string())),
+        });
+    }
+    let code = def.code.as_ref()?;
+    Some(Ok((
+        code.as_str().into(),
+        TextOrigin::Scalar(file, def.pointer("source/code")),
+    )))
+}
+
+#[salsa::tracked(returns(as_ref))]
+pub fn sql_source(db: &dyn Db, file: SourceFile) -> Option<SqlSource> {
+    let def = endpoint_def(db, file)?;
+    if def.language != Language::Sql || !def.enabled {
+        return None;
+    }
+    let (text, origin) = endpoint_source(db, file)?.as_ref().ok()?;
+    Some(SqlSource {
+        text: text.clone(),
+        origin: origin.clone(),
+        parameters: def
+            .parameters
+            .iter()
+            .map(|p| (p.name.clone(), p.ty.as_ref().and_then(bound_type)))
+            .collect(),
+    })
+}
+
+/// The SQL type a declared parameter is bound as. `None` when it depends on the value.
+pub fn bound_type(ty: &TypeDef) -> Option<SqlType> {
+    Some(match ty.kind {
+        TypeKind::String => match ty.format {
+            Some(Format::Date) => SqlType::Date,
+            Some(Format::Time) => SqlType::Time,
+            Some(Format::DateTime | Format::Timestamp) => SqlType::Timestamp,
+            Some(Format::Email | Format::Uri | Format::Duration) | None => SqlType::Varchar,
+        },
+        TypeKind::Number => SqlType::Double,
+        // Values are bound by magnitude, and nearly all are small: `date + $days` needs INTEGER.
+        TypeKind::Integer => SqlType::Integer,
+        TypeKind::Boolean => SqlType::Boolean,
+        TypeKind::Array => SqlType::list(bound_type(ty.items.as_deref()?)?),
+        TypeKind::Object => {
+            let properties = ty.properties.as_deref().filter(|p| !p.is_empty())?;
+            SqlType::Struct(
+                properties
+                    .iter()
+                    .map(|p| Some((p.name.clone(), bound_type(&p.ty)?)))
+                    .collect::<Option<Vec<_>>>()?,
+            )
+        }
+    })
+}
+
+/// What binding an endpoint's SQL said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bound {
+    Columns {
+        columns: Vec<Column>,
+        single_row: bool,
+    },
+    /// With the tables that were found nowhere.
+    Failed {
+        errors: Vec<SqlError>,
+        missing: Vec<TableRef>,
+    },
+    Opaque(String),
+    /// Something it reads is broken and reported there.
+    Poisoned,
+}
+
+/// Resolves the relations an SQL text reads and binds it against their schemas.
+pub fn bind_text(
+    db: &dyn Db,
+    text: &str,
+    parameters: &[(String, Option<SqlType>)],
+) -> (Bound, Vec<RelationName>) {
+    let key = SqlText::new(db, text.to_owned());
+    let analysis = analyze_sql(db, key);
+    if !analysis.errors.is_empty() {
+        let failed = Bound::Failed {
+            errors: analysis.errors.clone(),
+            missing: Vec::new(),
+        };
+        return (failed, Vec::new());
+    }
+    let mut relations: BTreeMap<RelationName, Relation> = BTreeMap::new();
+    let mut missing = Vec::new();
+    let mut opaque = analysis.statements.iter().find_map(|s| s.opaque.clone());
+    let mut poisoned = false;
+    for table in analysis.statements.iter().flat_map(|s| &s.relations) {
+        let name = relation_name(table);
+        match relation_schema(db, RelationKey::new(db, name.folded())) {
+            RelationSchema::Known(columns) => {
+                relations.entry(name.folded()).or_insert_with(|| Relation {
+                    name: name.clone(),
+                    kind: RelationKind::Table,
+                    columns: columns.to_vec(),
+                });
+            }
+            RelationSchema::Poisoned => poisoned = true,
+            RelationSchema::Opaque(reason) => opaque = Some(reason.clone()),
+            RelationSchema::Unknown => missing.push(table.clone()),
+        }
+    }
+    let reads: Vec<RelationName> = relations.values().map(|r| r.name.clone()).collect();
+    if poisoned {
+        return (Bound::Poisoned, reads);
+    }
+    let mut typed = Vec::new();
+    for (name, ty) in parameters {
+        match ty {
+            Some(ty) => typed.push((name.clone(), ty.clone())),
+            None => {
+                opaque.get_or_insert_with(|| {
+                    format!("the type of `${name}` is known only when it is called")
+                });
+            }
+        }
+    }
+    if let Some(reason) = opaque {
+        return (Bound::Opaque(reason), reads);
+    }
+    let request = BindRequest {
+        sql: text.to_owned(),
+        parameters: typed,
+        relations: relations.into_values().collect(),
+        functions: runtime_functions(db),
+    };
+    let bound = match bind_query(db, BindKey::new(db, request)) {
+        BindOutcome::Bound { columns } => Bound::Columns {
+            columns: columns.clone(),
+            single_row: analysis.statements.last().is_some_and(|s| s.single_row),
+        },
+        BindOutcome::Failed(errors) => Bound::Failed {
+            errors: errors.clone(),
+            missing,
+        },
+        BindOutcome::Opaque { reason } => Bound::Opaque(reason.clone()),
+    };
+    (bound, reads)
+}
+
+fn relation_name(table: &TableRef) -> RelationName {
+    RelationName {
+        catalog: table.catalog.clone(),
+        schema: table.schema.clone().unwrap_or_else(|| "main".into()),
+        name: table.name.clone(),
+    }
+}
+
+/// Functions that the runtime adds to DuckDB: the caller's identity, and those of plugins.
+fn runtime_functions(db: &dyn Db) -> Vec<FunctionStub> {
+    let text = |name: &str, parameters: Vec<SqlType>| FunctionStub {
+        name: name.to_owned(),
+        parameters,
+        returns: SqlType::Varchar,
+    };
+    let mut functions = vec![
+        text("get_username", vec![]),
+        text("get_user_email", vec![]),
+        text("get_user_provider", vec![]),
+        text("get_user_external_token", vec![]),
+        text("get_request_header", vec![SqlType::Varchar]),
+        text("get_request_headers_json", vec![]),
+    ];
+    functions.extend(crate::plugins::plugin_functions(db).iter().cloned());
+    functions
+}
+
+/// The bound SQL of one endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BoundEndpoint {
+    pub bound: Bound,
+    pub reads: Vec<RelationName>,
+}
+
+#[salsa::tracked(returns(as_ref))]
+pub fn bind_endpoint(db: &dyn Db, file: SourceFile) -> Option<BoundEndpoint> {
+    let source = sql_source(db, file)?;
+    let (bound, reads) = bind_text(db, &source.text, &used_parameters(source));
+    Some(BoundEndpoint { bound, reads })
+}
+
+/// Declared parameters that the text uses, under the spelling it uses: a difference of case is
+/// reported by itself and is none to DuckDB.
+fn used_parameters(source: &SqlSource) -> Vec<(String, Option<SqlType>)> {
+    let mut used = Vec::new();
+    for parameter in mxcp_syntax::sql::parameters(&source.text) {
+        if used.iter().any(|(name, _)| *name == parameter.name) {
+            continue;
+        }
+        let declared = source
+            .parameters
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(&parameter.name));
+        // An undeclared parameter is reported by itself; its type must not make binding fail.
+        let ty = declared.map_or(Some(SqlType::Null), |(_, ty)| ty.clone());
+        used.push((parameter.name.clone(), ty));
+    }
+    used
+}
+
+/// Effects of all statements together.
+pub fn effects(analysis: &Analysis) -> Effects {
+    let mut all = Effects::default();
+    for statement in &analysis.statements {
+        let e = &statement.effects;
+        all.writes |= e.writes;
+        all.external |= e.external;
+        all.volatile |= e.volatile;
+        all.reads.extend(e.reads.iter().cloned());
+    }
+    all.reads.sort();
+    all.reads.dedup();
+    all
+}

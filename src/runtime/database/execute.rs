@@ -1,0 +1,240 @@
+//! Running SQL text on a leased connection: statements one after the other, named parameters bound
+//! by type, the last result returned.
+
+use std::time::Duration;
+
+use duckdb::ffi as c;
+use mxcp_artifact::manifest::Limits;
+use mxcp_artifact::{SqlType, TypeDef};
+use mxcp_python::Cell;
+
+use super::SqlError;
+use super::bind::bind;
+use super::decode::{Build, ColumnType};
+use super::ffi::Prepared;
+use super::pool::Session;
+use super::watchdog::{Cancel, Watch, Watchdog};
+
+/// A named argument with its declared SQL type, if there is one.
+#[derive(Clone, Debug)]
+pub(crate) struct Argument {
+    pub(crate) name: String,
+    pub(crate) value: Cell,
+    pub(crate) ty: Option<SqlType>,
+}
+
+/// Rows, every one with a value per column. Column names are unique.
+#[derive(Clone, Debug)]
+pub(crate) struct Table<T> {
+    pub(crate) columns: Vec<String>,
+    pub(crate) rows: Vec<Vec<T>>,
+}
+
+/// The declared type of a column, given its name and how many columns there are.
+pub(crate) type Hint<'a> = &'a dyn Fn(&str, usize) -> Option<&'a TypeDef>;
+
+/// What one piece of SQL may cost and who may stop it.
+pub(crate) struct Bounds<'a> {
+    pub(crate) limits: &'a Limits,
+    pub(crate) watchdog: &'a Watchdog,
+    pub(crate) cancel: &'a Cancel,
+}
+
+/// Runs a text.
+pub(crate) fn run<B: Build>(
+    session: &mut Session,
+    sql: &str,
+    arguments: &[Argument],
+    build: &B,
+    hint: Hint<'_>,
+    bounds: &Bounds<'_>,
+) -> Result<Table<B::Out>, SqlError> {
+    let watch = bounds.watchdog.watch(
+        session.connection.interrupt_target(),
+        Duration::from_millis(bounds.limits.timeout_ms),
+        bounds.cancel,
+    );
+    let sink = Sink {
+        build,
+        hint,
+        limits: bounds.limits,
+        watch: &watch,
+    };
+    let outcome = statements(session, sql, arguments, &sink);
+    if outcome.is_err() {
+        // Whatever the error left behind (an open transaction, a half-read stream) goes with it.
+        session.tainted = true;
+    }
+    outcome.map_err(|error| watch.explain(error))
+}
+
+fn statements<B: Build>(
+    session: &mut Session,
+    sql: &str,
+    arguments: &[Argument],
+    sink: &Sink<'_, '_, B>,
+) -> Result<Table<B::Out>, SqlError> {
+    sink.watch.check()?;
+    session.state.take_touched();
+    if let Some(prepared) = session.take_statement(sql) {
+        let table = sink.last(&prepared, arguments)?;
+        if !session.state.take_touched() {
+            session.keep_statement(sql, prepared);
+        }
+        return Ok(table);
+    }
+    let extracted = session.connection.extract(sql)?;
+    for index in 0..extracted.count - 1 {
+        let prepared = session.connection.prepare(&extracted, index)?;
+        session.tainted |= leaves_traces(&prepared);
+        bind_all(&prepared, arguments)?;
+        prepared.execute(false)?;
+        sink.watch.check()?;
+    }
+    let prepared = session
+        .connection
+        .prepare(&extracted, extracted.count - 1)?;
+    session.tainted |= leaves_traces(&prepared);
+    let table = sink.last(&prepared, arguments)?;
+    if extracted.count == 1 && can_be_kept(&prepared) && !session.state.take_touched() {
+        session.keep_statement(sql, prepared);
+    }
+    Ok(table)
+}
+
+struct Sink<'a, 'h, B: Build> {
+    build: &'a B,
+    hint: Hint<'h>,
+    limits: &'a Limits,
+    watch: &'a Watch,
+}
+
+impl<B: Build> Sink<'_, '_, B> {
+    fn last(&self, prepared: &Prepared, arguments: &[Argument]) -> Result<Table<B::Out>, SqlError> {
+        bind_all(prepared, arguments)?;
+        let select =
+            prepared.statement_type() == c::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_SELECT;
+        // A stream stops early when it has too many rows. A statement that changes data runs whole.
+        let mut result = prepared.execute(select)?;
+        let columns = result.columns();
+        let names = unique(columns.iter().map(|(name, _)| name.as_str()));
+        if result.return_type() == c::duckdb_result_type_DUCKDB_RESULT_TYPE_NOTHING {
+            return Ok(Table {
+                columns: names,
+                rows: Vec::new(),
+            });
+        }
+        let types: Vec<ColumnType> = columns
+            .iter()
+            .map(|(name, ty)| {
+                ColumnType::of(ty).map_err(|e| SqlError::Engine(format!("column `{name}` {e}")))
+            })
+            .collect::<Result<_, _>>()?;
+        let hints: Vec<Option<&TypeDef>> = columns
+            .iter()
+            .map(|(name, _)| (self.hint)(name, columns.len()))
+            .collect();
+        let mut rows: Vec<Vec<B::Out>> = Vec::new();
+        while let Some(chunk) = result.next_chunk()? {
+            if select && (rows.len() + chunk.len()) as u64 > self.limits.rows {
+                return Err(SqlError::TooManyRows(self.limits.rows));
+            }
+            // SAFETY: the chunk outlives the vectors, has one per column, and its size bounds the
+            // rows.
+            unsafe {
+                let vectors: Vec<_> = types
+                    .iter()
+                    .enumerate()
+                    .map(|(i, ty)| ty.open(chunk.vector(i)))
+                    .collect();
+                for row in 0..chunk.len() {
+                    rows.push(
+                        vectors
+                            .iter()
+                            .zip(&hints)
+                            .map(|(vector, hint)| vector.read(row, self.build, *hint))
+                            .collect(),
+                    );
+                }
+            }
+            if self.build.size() > self.limits.bytes {
+                return Err(SqlError::TooManyBytes(self.limits.bytes));
+            }
+            self.watch.check()?;
+        }
+        Ok(Table {
+            columns: names,
+            rows,
+        })
+    }
+}
+
+fn bind_all(prepared: &Prepared, arguments: &[Argument]) -> Result<(), SqlError> {
+    for (position, name) in prepared.names.iter().enumerate() {
+        let argument = arguments
+            .iter()
+            .find(|a| a.name == *name)
+            .or_else(|| arguments.iter().find(|a| a.name.eq_ignore_ascii_case(name)))
+            .ok_or_else(|| SqlError::Missing(name.clone()))?;
+        let value = bind(&argument.value, argument.ty.as_ref()).map_err(|error| match error {
+            SqlError::Parameter(text) => SqlError::Parameter(format!("`${name}`: {text}")),
+            error => error,
+        })?;
+        prepared.bind(position, &value)?;
+    }
+    Ok(())
+}
+
+// Everything else may change the session: settings, variables, transactions, temporary tables.
+fn leaves_traces(prepared: &Prepared) -> bool {
+    !matches!(
+        prepared.statement_type(),
+        c::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_SELECT
+            | c::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_INSERT
+            | c::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_UPDATE
+            | c::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_DELETE
+            | c::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_MERGE_INTO
+            | c::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_EXPLAIN
+            | c::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_COPY
+    )
+}
+
+fn can_be_kept(prepared: &Prepared) -> bool {
+    matches!(
+        prepared.statement_type(),
+        c::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_SELECT
+            | c::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_INSERT
+            | c::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_UPDATE
+            | c::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_DELETE
+    )
+}
+
+/// Column names made unique the way clients know: `a`, `a_1`, `a_2`.
+fn unique<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let names: Vec<&str> = names.collect();
+    let mut out: Vec<String> = Vec::with_capacity(names.len());
+    for name in &names {
+        let mut candidate = (*name).to_owned();
+        let mut n = 0;
+        while out.contains(&candidate) || (n > 0 && names.contains(&candidate.as_str())) {
+            n += 1;
+            candidate = format!("{name}_{n}");
+        }
+        out.push(candidate);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unique;
+
+    #[test]
+    fn duplicate_columns_get_numbers_that_are_free() {
+        assert_eq!(
+            unique(["a", "b", "a", "a", "a_1"].into_iter()),
+            ["a", "b", "a_2", "a_3", "a_1"]
+        );
+        assert_eq!(unique(["a", "a", "a"].into_iter()), ["a", "a_1", "a_2"]);
+    }
+}

@@ -1,0 +1,245 @@
+//! SQL values as JSON: the one place that decides how each type is written.
+//!
+//! | type | JSON |
+//! |---|---|
+//! | integers of any width | a number within 64 bits, else a string of the digits |
+//! | DECIMAL | a number when a double keeps its digits exactly, else a string of the digits |
+//! | FLOAT, DOUBLE | a number; NaN and the infinities are null |
+//! | DATE, TIME, TIMESTAMP, INTERVAL | ISO 8601 text; an instant (TIMESTAMPTZ) is shown in UTC, with `+00:00` |
+//! | UUID, ENUM, BIT, JSON | text |
+//! | BLOB, GEOMETRY | base64 |
+//! | LIST, ARRAY | an array |
+//! | STRUCT, MAP | an object; a map's keys become text |
+//! | UNION | the value it holds |
+//!
+//! A declared type refines two of them: where a `number` is declared, an integer or decimal too long
+//! for exact JSON becomes the nearest double; where an `object` or `array` is declared, JSON text is
+//! parsed.
+
+use std::cell::Cell as Counter;
+
+use mxcp_artifact::{TypeDef, TypeKind};
+use serde_json::{Map, Number, Value};
+
+use super::decode::Build;
+use super::iso;
+
+/// Builds JSON and counts roughly how many bytes it holds.
+#[derive(Default)]
+pub(crate) struct JsonBuild {
+    bytes: Counter<u64>,
+}
+
+impl JsonBuild {
+    fn count(&self, bytes: usize) {
+        self.bytes.set(self.bytes.get() + bytes as u64);
+    }
+
+    fn string(&self, text: impl Into<String>) -> Value {
+        let text = text.into();
+        self.count(text.len() + 2);
+        Value::String(text)
+    }
+}
+
+fn wants(hint: Option<&TypeDef>, kind: TypeKind) -> bool {
+    hint.is_some_and(|h| h.kind == kind)
+}
+
+fn double(value: f64) -> Value {
+    Number::from_f64(value).map_or(Value::Null, Value::Number)
+}
+
+impl Build for JsonBuild {
+    type Out = Value;
+
+    fn size(&self) -> u64 {
+        self.bytes.get()
+    }
+
+    fn null(&self) -> Value {
+        self.count(4);
+        Value::Null
+    }
+
+    fn bool(&self, value: bool) -> Value {
+        self.count(5);
+        Value::Bool(value)
+    }
+
+    fn int(&self, value: i128, hint: Option<&TypeDef>) -> Value {
+        self.count(8);
+        if let Ok(value) = i64::try_from(value) {
+            value.into()
+        } else if let Ok(value) = u64::try_from(value) {
+            value.into()
+        } else {
+            self.digits(value.to_string(), hint)
+        }
+    }
+
+    fn digits(&self, text: String, hint: Option<&TypeDef>) -> Value {
+        if wants(hint, TypeKind::Number)
+            && let Ok(value) = text.parse()
+        {
+            return double(value);
+        }
+        self.string(text)
+    }
+
+    fn decimal(&self, unscaled: i128, scale: u8, hint: Option<&TypeDef>) -> Value {
+        if scale == 0 {
+            return self.int(unscaled, hint);
+        }
+        let text = decimal_text(unscaled, scale);
+        match text.parse::<f64>() {
+            Ok(value) if wants(hint, TypeKind::Number) || keeps_digits(unscaled, &text, value) => {
+                self.count(8);
+                double(value)
+            }
+            _ => self.string(text),
+        }
+    }
+
+    fn float(&self, value: f64) -> Value {
+        self.count(8);
+        double(value)
+    }
+
+    fn text(&self, text: &str, json: bool, hint: Option<&TypeDef>) -> Value {
+        if json
+            && (wants(hint, TypeKind::Object) || wants(hint, TypeKind::Array))
+            && let Ok(value) = serde_json::from_str(text)
+        {
+            self.count(text.len());
+            return value;
+        }
+        self.string(text)
+    }
+
+    fn bytes(&self, bytes: &[u8]) -> Value {
+        self.string(base64(bytes))
+    }
+
+    fn date(&self, days: i32) -> Value {
+        self.string(iso::date(days))
+    }
+
+    fn time(&self, nanos: i64, offset: Option<i32>) -> Value {
+        self.string(iso::time(nanos, offset))
+    }
+
+    fn timestamp(&self, micros: i64, nanos: u16, utc: bool) -> Value {
+        self.string(iso::timestamp(micros, nanos, utc.then_some(0)))
+    }
+
+    fn interval(&self, months: i32, days: i32, micros: i64) -> Value {
+        self.string(iso::interval(months, days, micros))
+    }
+
+    fn uuid(&self, text: String) -> Value {
+        self.string(text)
+    }
+
+    fn list(&self, items: Vec<Value>) -> Value {
+        self.count(2);
+        Value::Array(items)
+    }
+
+    fn record(&self, fields: Vec<(String, Value)>) -> Value {
+        self.count(fields.iter().map(|(name, _)| name.len() + 4).sum());
+        Value::Object(fields.into_iter().collect())
+    }
+
+    fn map(&self, entries: Vec<(Value, Value)>) -> Value {
+        let mut object = Map::with_capacity(entries.len());
+        for (key, value) in entries {
+            let key = match key {
+                Value::String(text) => text,
+                other => other.to_string(),
+            };
+            self.count(key.len() + 4);
+            object.insert(key, value);
+        }
+        Value::Object(object)
+    }
+}
+
+/// The digits as SQL prints them, e.g. `-0.050`.
+pub(crate) fn decimal_text(unscaled: i128, scale: u8) -> String {
+    let digits = format!(
+        "{:0>width$}",
+        unscaled.unsigned_abs(),
+        width = usize::from(scale) + 1
+    );
+    let (whole, fraction) = digits.split_at(digits.len() - usize::from(scale));
+    let sign = if unscaled < 0 { "-" } else { "" };
+    if fraction.is_empty() {
+        format!("{sign}{whole}")
+    } else {
+        format!("{sign}{whole}.{fraction}")
+    }
+}
+
+// Fifteen digits always survive; beyond that, compare what the double prints.
+fn keeps_digits(unscaled: i128, text: &str, value: f64) -> bool {
+    if unscaled.unsigned_abs() < 1_000_000_000_000_000 {
+        return true;
+    }
+    let trim = |text: &str| {
+        if text.contains('.') {
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        } else {
+            text.to_owned()
+        }
+    };
+    trim(text) == trim(&value.to_string())
+}
+
+pub(crate) fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let word = group
+            .iter()
+            .chain([0u8; 2].iter())
+            .take(3)
+            .fold(0u32, |word, byte| (word << 8) | u32::from(*byte));
+        for i in 0..4 {
+            if i <= group.len() {
+                let index = (word >> (18 - 6 * i)) & 63;
+                out.push(char::from(ALPHABET[index as usize]));
+            } else {
+                out.push('=');
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_are_numbers_only_while_exact() {
+        let build = JsonBuild::default();
+        assert_eq!(build.decimal(1050, 2, None), serde_json::json!(10.5));
+        assert_eq!(build.decimal(-5, 3, None), serde_json::json!(-0.005));
+        let long = 12_345_678_901_234_567_890_123_i128;
+        assert_eq!(
+            build.decimal(long, 3, None),
+            serde_json::json!("12345678901234567890.123")
+        );
+        let number = TypeDef::new(TypeKind::Number);
+        assert!(build.decimal(long, 3, Some(&number)).is_f64());
+    }
+
+    #[test]
+    fn base64_pads() {
+        assert_eq!(base64(b""), "");
+        assert_eq!(base64(b"a"), "YQ==");
+        assert_eq!(base64(b"ab"), "YWI=");
+        assert_eq!(base64(b"abc"), "YWJj");
+    }
+}

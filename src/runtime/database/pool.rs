@@ -1,0 +1,194 @@
+//! Connections to one database, made when they are needed and reused with their prepared statements.
+
+use std::collections::HashMap;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::SqlError;
+use super::ffi::{Connection, Engine, Prepared};
+use super::functions::{ConnectionState, Facts, Registry};
+
+const STATEMENTS: usize = 128;
+
+/// One connection with what belongs to it.
+#[derive(Debug)]
+pub(crate) struct Session {
+    // Before the connection: statements go first.
+    statements: HashMap<String, Prepared>,
+    pub(crate) connection: Connection,
+    pub(crate) state: Arc<ConnectionState>,
+    registry: Arc<Registry>,
+    /// A statement changed the session itself: it is not used again.
+    pub(crate) tainted: bool,
+}
+
+impl Session {
+    pub(crate) fn take_statement(&mut self, sql: &str) -> Option<Prepared> {
+        self.statements.remove(sql)
+    }
+
+    pub(crate) fn keep_statement(&mut self, sql: &str, prepared: Prepared) {
+        if self.statements.len() >= STATEMENTS {
+            self.statements.clear();
+        }
+        self.statements.insert(sql.to_owned(), prepared);
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.registry.remove(self.connection.id());
+    }
+}
+
+/// The connections of one open database.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    registry: Arc<Registry>,
+    inner: Mutex<Inner>,
+    freed: Condvar,
+    size: usize,
+    patience: Duration,
+}
+
+#[derive(Debug)]
+struct Inner {
+    /// `None` once the pool is closed.
+    engine: Option<Arc<Engine>>,
+    idle: Vec<Session>,
+    open: usize,
+}
+
+impl Pool {
+    pub(crate) fn new(engine: Arc<Engine>, registry: Arc<Registry>, patience: Duration) -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            registry,
+            inner: Mutex::new(Inner {
+                engine: Some(engine),
+                idle: Vec::new(),
+                open: 0,
+            }),
+            freed: Condvar::new(),
+            size: (processors * 2).max(2),
+            patience,
+        }
+    }
+
+    /// A connection of one's own, waiting for it when all are in use. SQL sees the given caller.
+    pub(crate) fn lease(&self, facts: Arc<Facts>) -> Result<Lease<'_>, SqlError> {
+        let deadline = Instant::now() + self.patience;
+        let mut inner = self.lock();
+        let session = loop {
+            let Some(engine) = inner.engine.clone() else {
+                return Err(SqlError::Engine("the database is closed".into()));
+            };
+            if let Some(session) = inner.idle.pop() {
+                break session;
+            }
+            if inner.open < self.size {
+                inner.open += 1;
+                drop(inner);
+                match self.connect(&engine) {
+                    Ok(session) => break session,
+                    Err(error) => {
+                        self.lock().open -= 1;
+                        self.freed.notify_one();
+                        return Err(error);
+                    }
+                }
+            }
+            let now = Instant::now();
+            if now >= deadline {
+                return Err(SqlError::Busy(self.size));
+            }
+            inner = self
+                .freed
+                .wait_timeout(inner, deadline - now)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        };
+        session.state.set_facts(facts);
+        Ok(Lease {
+            pool: self,
+            session: Some(session),
+        })
+    }
+
+    fn connect(&self, engine: &Arc<Engine>) -> Result<Session, SqlError> {
+        let connection = engine.connect()?;
+        let state = self.registry.add(connection.id());
+        Ok(Session {
+            statements: HashMap::new(),
+            connection,
+            state,
+            registry: Arc::clone(&self.registry),
+            tainted: false,
+        })
+    }
+
+    /// Closes the idle connections and refuses new leases; leased ones close when they come back.
+    pub(crate) fn close(&self) {
+        let (engine, idle) = {
+            let mut inner = self.lock();
+            (inner.engine.take(), std::mem::take(&mut inner.idle))
+        };
+        drop(idle);
+        drop(engine);
+        self.freed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A leased connection. It goes back to the pool when dropped.
+pub(crate) struct Lease<'a> {
+    pool: &'a Pool,
+    session: Option<Session>,
+}
+
+impl Deref for Lease<'_> {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        // Only `drop` takes it out.
+        #[expect(
+            clippy::expect_used,
+            reason = "a lease holds its session until it is dropped"
+        )]
+        self.session.as_ref().expect("a lease holds a session")
+    }
+}
+
+impl DerefMut for Lease<'_> {
+    fn deref_mut(&mut self) -> &mut Session {
+        #[expect(
+            clippy::expect_used,
+            reason = "a lease holds its session until it is dropped"
+        )]
+        self.session.as_mut().expect("a lease holds a session")
+    }
+}
+
+impl Drop for Lease<'_> {
+    fn drop(&mut self) {
+        let Some(session) = self.session.take() else {
+            return;
+        };
+        // The next caller must not inherit this one.
+        session.state.set_facts(Arc::default());
+        let mut inner = self.pool.lock();
+        if session.tainted || inner.engine.is_none() {
+            inner.open -= 1;
+            drop(inner);
+            drop(session);
+        } else {
+            inner.idle.push(session);
+            drop(inner);
+        }
+        self.pool.freed.notify_one();
+    }
+}

@@ -1,0 +1,200 @@
+//! Stops statements that run too long or that nobody waits for any more. One thread per runtime,
+//! started when the first statement runs.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use super::SqlError;
+use super::ffi::InterruptTarget;
+
+const RUNNING: u8 = 0;
+const TIMED_OUT: u8 = 1;
+const CANCELLED: u8 = 2;
+
+/// A statement in progress.
+#[derive(Debug)]
+struct Job {
+    target: Arc<InterruptTarget>,
+    state: AtomicU8,
+}
+
+impl Job {
+    fn stop(&self, why: u8) {
+        let first = self
+            .state
+            .compare_exchange(RUNNING, why, Ordering::AcqRel, Ordering::Acquire);
+        if first.is_ok() {
+            self.target.interrupt();
+        }
+    }
+}
+
+/// Lets whoever started a call stop it, from any thread. Clones stop the same call.
+#[derive(Clone, Debug, Default)]
+pub struct Cancel(Arc<Mutex<CancelState>>);
+
+#[derive(Debug, Default)]
+struct CancelState {
+    cancelled: bool,
+    jobs: Vec<Weak<Job>>,
+}
+
+impl Cancel {
+    pub fn cancel(&self) {
+        let mut state = lock(&self.0);
+        state.cancelled = true;
+        for job in state.jobs.drain(..).filter_map(|job| job.upgrade()) {
+            job.stop(CANCELLED);
+        }
+    }
+
+    pub fn is_cancelled(&self) -> bool {
+        lock(&self.0).cancelled
+    }
+
+    fn watch(&self, job: &Arc<Job>) {
+        let mut state = lock(&self.0);
+        if state.cancelled {
+            drop(state);
+            job.stop(CANCELLED);
+        } else {
+            state.jobs.retain(|job| job.strong_count() > 0);
+            state.jobs.push(Arc::downgrade(job));
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Watchdog {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    deadlines: BTreeMap<(Instant, u64), Arc<Job>>,
+    next: u64,
+    started: bool,
+    closed: bool,
+}
+
+impl Watchdog {
+    /// Watches a statement until the returned guard is dropped.
+    pub(crate) fn watch(
+        &self,
+        target: Arc<InterruptTarget>,
+        limit: Duration,
+        cancel: &Cancel,
+    ) -> Watch {
+        let job = Arc::new(Job {
+            target,
+            state: AtomicU8::new(RUNNING),
+        });
+        cancel.watch(&job);
+        let mut queue = lock(&self.shared.queue);
+        let key = (Instant::now() + limit, queue.next);
+        queue.next += 1;
+        let earliest = queue.deadlines.keys().next().is_none_or(|k| key < *k);
+        queue.deadlines.insert(key, Arc::clone(&job));
+        if !queue.started {
+            queue.started = true;
+            let shared = Arc::clone(&self.shared);
+            let spawned = std::thread::Builder::new()
+                .name("mxcp-watchdog".into())
+                .spawn(move || shared.run());
+            queue.started = spawned.is_ok();
+        }
+        drop(queue);
+        if earliest {
+            self.shared.changed.notify_one();
+        }
+        Watch {
+            shared: Arc::clone(&self.shared),
+            key,
+            job,
+            limit,
+        }
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        lock(&self.shared.queue).closed = true;
+        self.shared.changed.notify_one();
+    }
+}
+
+impl Shared {
+    fn run(&self) {
+        let mut queue = lock(&self.queue);
+        while !queue.closed {
+            let Some((deadline, _)) = queue.deadlines.keys().next().copied() else {
+                queue = self
+                    .changed
+                    .wait(queue)
+                    .unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let now = Instant::now();
+            if deadline <= now {
+                if let Some((_, job)) = queue.deadlines.pop_first() {
+                    job.stop(TIMED_OUT);
+                }
+            } else {
+                queue = self
+                    .changed
+                    .wait_timeout(queue, deadline - now)
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0;
+            }
+        }
+    }
+}
+
+/// A watched statement.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    shared: Arc<Shared>,
+    key: (Instant, u64),
+    job: Arc<Job>,
+    limit: Duration,
+}
+
+impl Watch {
+    /// Says why DuckDB was interrupted, if this watch did it.
+    pub(crate) fn explain(&self, error: SqlError) -> SqlError {
+        match self.job.state.load(Ordering::Acquire) {
+            TIMED_OUT => {
+                SqlError::TimedOut(u64::try_from(self.limit.as_millis()).unwrap_or(u64::MAX))
+            }
+            CANCELLED => SqlError::Cancelled,
+            _ => error,
+        }
+    }
+
+    /// Fails when the statement should stop before DuckDB noticed.
+    pub(crate) fn check(&self) -> Result<(), SqlError> {
+        if self.job.state.load(Ordering::Acquire) == RUNNING {
+            Ok(())
+        } else {
+            Err(self.explain(SqlError::Interrupted))
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        lock(&self.shared.queue).deadlines.remove(&self.key);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

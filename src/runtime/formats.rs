@@ -1,0 +1,211 @@
+//! String formats: how each is read, and what makes a text of that format.
+//!
+//! The readers accept more than they write: a date as people type it, a date-time without seconds,
+//! zone or `T`. What they give back is one canonical spelling.
+
+use std::sync::LazyLock;
+
+use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime};
+use mxcp_python::Cell;
+use regex::Regex;
+
+pub(crate) type Check = fn(&str) -> bool;
+
+/// Checks of results by format name.
+pub(crate) const CHECKS: [(&str, Check); 7] = [
+    ("email", is_email),
+    ("uri", is_uri),
+    ("date", |text| date(text).is_some() || is_infinite(text)),
+    ("time", |text| time(text).is_some()),
+    ("date-time", |text| {
+        date_time(text).is_some() || is_infinite(text)
+    }),
+    ("duration", is_duration),
+    ("timestamp", |text| {
+        date_time(text).is_some() || text.trim().parse::<f64>().is_ok()
+    }),
+];
+
+fn is_infinite(text: &str) -> bool {
+    text == "infinity" || text == "-infinity"
+}
+
+fn matches(pattern: &LazyLock<Option<Regex>>, text: &str) -> bool {
+    pattern.as_ref().is_some_and(|p| p.is_match(text))
+}
+
+pub(crate) fn is_email(text: &str) -> bool {
+    static PATTERN: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"^[^@\s]+@[^@\s]+\.[^@\s]+$").ok());
+    matches(&PATTERN, text)
+}
+
+pub(crate) fn is_uri(text: &str) -> bool {
+    static PATTERN: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"^[A-Za-z][A-Za-z0-9+.\-]*:\S*$").ok());
+    matches(&PATTERN, text)
+}
+
+pub(crate) fn is_duration(text: &str) -> bool {
+    static PATTERN: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        let n = r"-?\d+(?:[.,]\d+)?";
+        Regex::new(&format!(
+            "^-?P(?:{n}W|(?:{n}Y)?(?:{n}M)?(?:{n}D)?(?:T(?:{n}H)?(?:{n}M)?(?:{n}S)?)?)$"
+        ))
+        .ok()
+    });
+    matches(&PATTERN, text)
+}
+
+pub(crate) fn date(text: &str) -> Option<NaiveDate> {
+    NaiveDate::parse_from_str(text.trim(), "%Y-%m-%d").ok()
+}
+
+/// A time of day, with an offset in seconds if the text has one.
+pub(crate) fn time(text: &str) -> Option<(NaiveTime, Option<i32>)> {
+    let (text, offset) = split_offset(text.trim());
+    let time = ["%H:%M:%S%.f", "%H:%M"]
+        .iter()
+        .find_map(|format| NaiveTime::parse_from_str(text, format).ok())?;
+    Some((time, offset?))
+}
+
+/// A moment, with an offset in seconds if the text has one.
+pub(crate) fn date_time(text: &str) -> Option<(NaiveDateTime, Option<i32>)> {
+    let text = text.trim();
+    if let Some(date) = date(text) {
+        return Some((date.and_time(NaiveTime::MIN), None));
+    }
+    let at = text.find(['T', 't', ' '])?;
+    let (day, rest) = (text.get(..at)?, text.get(at + 1..)?);
+    let day = date(day).or_else(|| NaiveDate::parse_from_str(day, "%Y%m%d").ok())?;
+    let (clock, offset) = split_offset(rest);
+    let clock = ["%H:%M:%S%.f", "%H:%M", "%H%M%S%.f", "%H%M"]
+        .iter()
+        .find_map(|format| NaiveTime::parse_from_str(clock, format).ok())?;
+    Some((day.and_time(clock), offset?))
+}
+
+// `None` inside means that what looks like an offset is none.
+#[expect(clippy::option_option, reason = "no offset and a broken offset differ")]
+fn split_offset(text: &str) -> (&str, Option<Option<i32>>) {
+    if let Some(rest) = text.strip_suffix(['Z', 'z']) {
+        return (rest, Some(Some(0)));
+    }
+    let Some(at) = text.rfind(['+', '-']) else {
+        return (text, Some(None));
+    };
+    let (clock, offset) = text.split_at(at);
+    let digits: String = offset.chars().skip(1).filter(|c| *c != ':').collect();
+    let seconds = match digits.len() {
+        2 => digits.parse::<i32>().ok().map(|h| h * 3600),
+        4 => digits
+            .parse::<i32>()
+            .ok()
+            .map(|hm| hm / 100 * 3600 + hm % 100 * 60),
+        _ => None,
+    };
+    let seconds = seconds.filter(|s| *s < 86_400);
+    let sign = if offset.starts_with('-') { -1 } else { 1 };
+    (clock.trim_end(), seconds.map(|s| Some(s * sign)))
+}
+
+/// Seconds since the epoch as a moment in UTC.
+pub(crate) fn from_epoch(seconds: f64) -> Option<NaiveDateTime> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the range is checked; fractions of a microsecond are dropped"
+    )]
+    let micros =
+        (seconds.is_finite() && seconds.abs() < 9e12).then(|| (seconds * 1e6).round() as i64)?;
+    DateTime::from_timestamp_micros(micros).map(|t| t.naive_utc())
+}
+
+/// `2024-01-31T10:11:12.500000+02:00`
+pub(crate) fn date_time_text(moment: NaiveDateTime, offset: Option<i32>) -> String {
+    let fraction = if moment.and_utc().timestamp_subsec_nanos() == 0 {
+        ""
+    } else {
+        "%.6f"
+    };
+    let mut text = moment
+        .format(&format!("%Y-%m-%dT%H:%M:%S{fraction}"))
+        .to_string();
+    if let Some(seconds) = offset {
+        text.push_str(&crate::database::iso::offset_text(seconds));
+    }
+    text
+}
+
+/// `10:11:12.500000`
+pub(crate) fn time_text(time: NaiveTime, offset: Option<i32>) -> String {
+    use chrono::Timelike as _;
+    let fraction = if time.nanosecond() == 0 { "" } else { "%.6f" };
+    let mut text = time.format(&format!("%H:%M:%S{fraction}")).to_string();
+    if let Some(seconds) = offset {
+        text.push_str(&crate::database::iso::offset_text(seconds));
+    }
+    text
+}
+
+pub(crate) fn date_cell(date: NaiveDate) -> Cell {
+    let days = date.signed_duration_since(NaiveDate::default()).num_days();
+    i32::try_from(days).map_or(Cell::Null, |days| Cell::Date { days })
+}
+
+/// A moment with an offset counts in UTC.
+pub(crate) fn date_time_cell(moment: NaiveDateTime, offset: Option<i32>) -> Cell {
+    let micros = moment.and_utc().timestamp_micros();
+    match offset.and_then(FixedOffset::east_opt) {
+        Some(offset) => Cell::Timestamp {
+            micros: micros - i64::from(offset.local_minus_utc()) * 1_000_000,
+            tz: Some(offset.local_minus_utc()),
+        },
+        None => Cell::Timestamp { micros, tz: None },
+    }
+}
+
+pub(crate) fn time_cell(time: NaiveTime) -> Cell {
+    use chrono::Timelike as _;
+    let micros = i64::from(time.num_seconds_from_midnight()) * 1_000_000
+        + i64::from(time.nanosecond() / 1000);
+    Cell::Time { micros }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_read_in_every_usual_spelling() {
+        let read = |text: &str| date_time(text).map(|(t, o)| date_time_text(t, o));
+        for (text, canonical) in [
+            ("2024-01-31T10:11:12Z", "2024-01-31T10:11:12+00:00"),
+            ("2024-01-31 10:11", "2024-01-31T10:11:00"),
+            ("2024-01-31", "2024-01-31T00:00:00"),
+            ("20240131T101112.5+0130", "2024-01-31T10:11:12.500000+01:30"),
+        ] {
+            assert_eq!(read(text).as_deref(), Some(canonical), "{text}");
+        }
+        for text in [
+            "2024-02-30T00:00:00",
+            "10:00",
+            "2024-01-31T10:11+99:99",
+            "x",
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_offset_counts_in_utc() {
+        let (moment, offset) = date_time("1970-01-01T02:00:00+02:00").unwrap();
+        assert_eq!(
+            date_time_cell(moment, offset),
+            Cell::Timestamp {
+                micros: 0,
+                tz: Some(7200)
+            }
+        );
+    }
+}

@@ -1,0 +1,35 @@
+//! A manifest at work: calls of its endpoints with validation, policies, SQL on DuckDB and Python.
+//!
+//! It serves a manifest and knows nothing of the sources it came from: the compiler, its catalogue
+//! and its query graph must never be a dependency. Whatever the compiler proved is checked again
+//! here on the values of each call.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod access;
+mod artifact;
+mod call;
+mod database;
+mod formats;
+mod input;
+mod options;
+mod output;
+mod policy;
+mod prompts;
+mod python;
+mod repr;
+pub mod resources;
+mod runtime;
+mod schema;
+pub mod server;
+pub mod testing;
+
+#[cfg(test)]
+mod tests;
+
+pub use call::{
+    Call, CallError, Caller, Cancel, Decision, Messages, Outcome, Phase, User, Verdict,
+};
+pub use mxcp_python::LogLevel;
+pub use options::{Options, Secret, StartError, UserConfig};
+pub use runtime::Runtime;

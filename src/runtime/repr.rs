@@ -1,0 +1,117 @@
+//! Values as Python writes them, for the messages that existing projects and their tests know.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+/// `repr(value)`
+pub(crate) fn repr(value: &Value) -> String {
+    let mut out = String::new();
+    write(&mut out, value);
+    out
+}
+
+/// `str(value)`
+pub(crate) fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => repr(other),
+    }
+}
+
+/// `[repr(a), repr(b)]`
+pub(crate) fn list(values: &[Value]) -> String {
+    let mut out = String::new();
+    items(&mut out, values);
+    out
+}
+
+/// The name of the Python type, as in `Expected integer, got str`.
+pub(crate) fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "NoneType",
+        Value::Bool(_) => "bool",
+        Value::Number(number) if number.is_f64() => "float",
+        Value::Number(_) => "int",
+        Value::String(_) => "str",
+        Value::Array(_) => "list",
+        Value::Object(_) => "dict",
+    }
+}
+
+fn items(out: &mut String, values: &[Value]) {
+    out.push('[');
+    for (i, value) in values.iter().enumerate() {
+        if i > 0 {
+            out.push_str(", ");
+        }
+        write(out, value);
+    }
+    out.push(']');
+}
+
+fn write(out: &mut String, value: &Value) {
+    match value {
+        Value::Null => out.push_str("None"),
+        Value::Bool(true) => out.push_str("True"),
+        Value::Bool(false) => out.push_str("False"),
+        Value::Number(number) => {
+            let _ = write!(out, "{number}");
+        }
+        Value::String(text) => quoted(out, text),
+        Value::Array(values) => items(out, values),
+        Value::Object(fields) => {
+            out.push('{');
+            for (i, (key, value)) in fields.iter().enumerate() {
+                if i > 0 {
+                    out.push_str(", ");
+                }
+                quoted(out, key);
+                out.push_str(": ");
+                write(out, value);
+            }
+            out.push('}');
+        }
+    }
+}
+
+fn quoted(out: &mut String, text: &str) {
+    let quote = if text.contains('\'') && !text.contains('"') {
+        '"'
+    } else {
+        '\''
+    };
+    out.push(quote);
+    for c in text.chars() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c == quote => {
+                out.push('\\');
+                out.push(c);
+            }
+            c if c.is_control() => {
+                let _ = write!(out, "\\x{:02x}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push(quote);
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::repr;
+
+    #[test]
+    fn values_print_like_python() {
+        assert_eq!(
+            repr(&json!([{"a": "it's", "b": null}, true, 1.0, "x\n"])),
+            r#"[{'a': "it's", 'b': None}, True, 1.0, 'x\n']"#
+        );
+    }
+}

@@ -1,0 +1,222 @@
+//! A runtime: one manifest with its database, its Python and its policies, ready for calls.
+//!
+//! Calls block; a server runs them on threads made for that. The order within a call is fixed:
+//! arguments are converted and validated, input policies decide, the endpoint runs, the result is
+//! shaped and validated, output policies decide and change it.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use mxcp_artifact::{Body, Endpoint, Manifest};
+use mxcp_python::{CallRequest, Cell, PythonHost};
+use serde_json::{Map, Value};
+
+use crate::access::{Access, facts};
+use crate::artifact::{Artifact, Compiled};
+use crate::call::{Call, CallError, Caller, Cancel, Decision, Outcome};
+use crate::database::SqlError;
+use crate::database::execute::Argument;
+use crate::database::open;
+use crate::options::{Options, StartError};
+use crate::output::{shape_rows, shape_value};
+use crate::policy::{Facts, Refusal};
+use crate::python;
+
+/// See the module.
+pub struct Runtime {
+    artifact: ArcSwap<Artifact>,
+    access: Arc<Access>,
+    python: Option<Arc<PythonHost>>,
+    transport: &'static str,
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runtime")
+            .field("python", &self.python.is_some())
+            .field("transport", &self.transport)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Runtime {
+    /// Opens the database of the profile, loads extensions, secrets and plugins, and runs the
+    /// `on_init` hooks of Python code.
+    pub fn start(manifest: Arc<Manifest>, options: Options) -> Result<Self, StartError> {
+        let pool = open::open(&manifest, &options)?;
+        let access = Arc::new(Access::new(pool, manifest.project.limits.clone()));
+        let python = python::start(&manifest, &options, &access)?;
+        Ok(Self {
+            artifact: ArcSwap::from_pointee(Artifact::new(manifest)),
+            access,
+            python,
+            transport: options.transport,
+        })
+    }
+
+    pub fn manifest(&self) -> Arc<Manifest> {
+        Arc::clone(&self.artifact.load().manifest)
+    }
+
+    /// Serves another manifest from now on; calls in progress end with the one they began with. The
+    /// database, its limits and Python stay as they were started.
+    pub fn replace(&self, manifest: Arc<Manifest>) {
+        self.artifact.store(Arc::new(Artifact::new(manifest)));
+    }
+
+    /// Calls an endpoint and waits for its result.
+    pub fn call(&self, call: &Call) -> Result<Outcome, CallError> {
+        let artifact = self.artifact.load_full();
+        let not_found = || CallError::NotFound {
+            kind: call.kind,
+            id: call.id.clone(),
+        };
+        let (endpoint, compiled, mut arguments) =
+            artifact.find(call.kind, &call.id).ok_or_else(not_found)?;
+        arguments.extend(call.arguments.clone());
+        let values = compiled
+            .inputs
+            .process(arguments, call.lenient_strings)
+            .map_err(CallError::InvalidInput)?;
+
+        let mut decision = Decision::default();
+        let facts = (!compiled.policies.is_empty()).then(|| {
+            Facts::new(
+                call.caller.user.as_ref(),
+                &values,
+                |name| compiled.inputs.get(name),
+                call.lenient_policies,
+            )
+        });
+        if let Some(facts) = &facts {
+            compiled
+                .policies
+                .check_input(facts, &mut decision)
+                .map_err(|refusal| denied(refusal, &decision))?;
+        }
+
+        let (value, rows) = self.execute(endpoint, compiled, &values, call)?;
+        let output = compiled
+            .output
+            .as_ref()
+            .filter(|_| !call.skip_output_validation);
+        if let Some(output) = output {
+            output.check(&value).map_err(CallError::InvalidOutput)?;
+        }
+
+        let value = match &facts {
+            Some(facts) => compiled
+                .policies
+                .apply_output(facts, value, endpoint.returns.as_ref(), &mut decision)
+                .map_err(|refusal| denied(refusal, &decision))?,
+            None => value,
+        };
+        Ok(Outcome {
+            value,
+            decision,
+            rows,
+        })
+    }
+
+    fn execute(
+        &self,
+        endpoint: &Endpoint,
+        compiled: &Compiled,
+        values: &Map<String, Value>,
+        call: &Call,
+    ) -> Result<(Value, Option<usize>), CallError> {
+        let returns = compiled.output.as_ref().map(|output| &output.returns);
+        match (&endpoint.body, &compiled.prompt) {
+            (Body::Prompt(_), Some(prompt)) => {
+                let messages = prompt.render(values).map_err(CallError::failed)?;
+                Ok((messages, None))
+            }
+            (Body::Prompt(_), None) => Err(CallError::failed("the prompt was not compiled")),
+            (Body::Sql(body), _) => {
+                let table = self
+                    .access
+                    .json(
+                        &body.sql,
+                        &compiled.inputs.arguments(values),
+                        returns,
+                        Arc::new(facts(call.caller.user.as_ref(), &call.caller.headers)),
+                        &call.cancel,
+                    )
+                    .map_err(sql_failure)?;
+                let rows = table.rows.len();
+                let value = shape_rows(table, returns).map_err(CallError::failed)?;
+                Ok((value, Some(rows)))
+            }
+            (Body::Python(body), _) => {
+                let host = self.python.as_ref().ok_or_else(|| {
+                    CallError::failed("Python was not started; restart to serve Python endpoints")
+                })?;
+                let value = host
+                    .call(CallRequest {
+                        file: body.file.clone(),
+                        function: body.function.clone(),
+                        arguments: compiled.inputs.cells(values),
+                        context: python::context(&call.caller, self.transport),
+                    })
+                    .map_err(|error| CallError::Failed {
+                        message: error.to_string(),
+                        traceback: (!error.traceback.is_empty()).then(|| error.traceback.clone()),
+                    })?;
+                let value = shape_value(value, returns).map_err(CallError::failed)?;
+                Ok((value, None))
+            }
+        }
+    }
+
+    /// Runs SQL with parameters typed by their values; the result is a list of row objects.
+    pub fn query(&self, sql: &str, parameters: &Map<String, Value>) -> Result<Value, CallError> {
+        self.query_as(sql, parameters, &Caller::default(), &Cancel::default())
+    }
+
+    /// Like [`Self::query`], for a caller that SQL can see.
+    pub fn query_as(
+        &self,
+        sql: &str,
+        parameters: &Map<String, Value>,
+        caller: &Caller,
+        cancel: &Cancel,
+    ) -> Result<Value, CallError> {
+        let arguments: Vec<Argument> = parameters
+            .iter()
+            .map(|(name, value)| Argument {
+                name: name.clone(),
+                value: Cell::from_json(value),
+                ty: None,
+            })
+            .collect();
+        let facts = Arc::new(facts(caller.user.as_ref(), &caller.headers));
+        let table = self
+            .access
+            .json(sql, &arguments, None, facts, cancel)
+            .map_err(sql_failure)?;
+        shape_rows(table, None).map_err(CallError::failed)
+    }
+
+    /// Runs the shutdown hooks and closes the database. Later calls fail.
+    pub fn shutdown(&self) {
+        if let Some(python) = &self.python {
+            python.shutdown();
+        }
+        self.access.pool().close();
+    }
+}
+
+fn denied(refusal: Refusal, decision: &Decision) -> CallError {
+    CallError::Denied {
+        phase: refusal.phase,
+        reason: refusal.reason,
+        decision: decision.clone(),
+    }
+}
+
+fn sql_failure(error: SqlError) -> CallError {
+    match error {
+        SqlError::Cancelled => CallError::Cancelled,
+        error => CallError::failed(format!("Failed to execute SQL: {error}")),
+    }
+}

@@ -1,0 +1,128 @@
+//! Calls in progress: each on a thread made for waiting, at most so many at once, stoppable by the
+//! client and by the end of the server.
+
+use std::sync::Arc;
+
+use rmcp::RoleServer;
+use rmcp::service::RequestContext;
+use tokio::sync::{Semaphore, watch};
+
+use super::messages::{Inbox, forward};
+use crate::Cancel;
+
+/// Calls that run at once; more wait for their turn.
+const CONCURRENT: usize = 64;
+
+#[derive(Debug)]
+pub(super) struct Calls {
+    permits: Arc<Semaphore>,
+    running: watch::Sender<usize>,
+    stopped: watch::Sender<bool>,
+}
+
+/// Why a call gave nothing back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// The client cancelled it; the answer goes nowhere.
+    Cancelled,
+    /// The server ends.
+    Stopped,
+    /// It panicked.
+    Crashed,
+}
+
+impl Default for Calls {
+    fn default() -> Self {
+        Self {
+            permits: Arc::new(Semaphore::new(CONCURRENT)),
+            running: watch::Sender::new(0),
+            stopped: watch::Sender::new(false),
+        }
+    }
+}
+
+impl Calls {
+    /// Runs `work` on a blocking thread and forwards its messages meanwhile. When nobody waits for it
+    /// any more this returns at once; SQL is interrupted, Python runs on until it is done.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        context: &RequestContext<RoleServer>,
+        cancel: &Cancel,
+        mut inbox: Option<Inbox>,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Lost> {
+        let _running = Running::new(&self.running);
+        let mut stopped = self.stopped.subscribe();
+        let body = async {
+            let permit = Arc::clone(&self.permits)
+                .acquire_owned()
+                .await
+                .map_err(|_| Lost::Stopped)?;
+            let mut result = tokio::task::spawn_blocking(move || {
+                let _permit = permit;
+                work()
+            });
+            let result = loop {
+                tokio::select! {
+                    biased;
+                    message = next(&mut inbox) => forward(message, &context.peer).await,
+                    result = &mut result => break result,
+                }
+            };
+            // Messages come before the answer.
+            while let Some(Ok(message)) = inbox.as_mut().map(Inbox::try_recv) {
+                forward(message, &context.peer).await;
+            }
+            result.map_err(|_| Lost::Crashed)
+        };
+        let lost = tokio::select! {
+            result = body => return result,
+            () = context.ct.cancelled() => Lost::Cancelled,
+            _ = stopped.wait_for(|stopped| *stopped) => Lost::Stopped,
+        };
+        cancel.cancel();
+        Err(lost)
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        *self.running.borrow() == 0
+    }
+
+    /// Waits until no call runs.
+    pub(super) async fn idle(&self) {
+        let mut running = self.running.subscribe();
+        // The sender lives as long as `self`.
+        let _ = running.wait_for(|running| *running == 0).await;
+    }
+
+    /// Gives up on the calls in progress.
+    pub(super) fn stop(&self) {
+        self.stopped.send_replace(true);
+    }
+}
+
+async fn next(inbox: &mut Option<Inbox>) -> super::messages::Message {
+    if let Some(inbox) = inbox
+        && let Some(message) = inbox.recv().await
+    {
+        return message;
+    }
+    // Nothing will come any more.
+    *inbox = None;
+    std::future::pending().await
+}
+
+struct Running<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Running<'a> {
+    fn new(count: &'a watch::Sender<usize>) -> Self {
+        count.send_modify(|running| *running += 1);
+        Self(count)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|running| *running -= 1);
+    }
+}

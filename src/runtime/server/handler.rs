@@ -1,0 +1,384 @@
+//! The requests of the protocol.
+//!
+//! A handler must stay cheap: it looks things up and hands work to [`Calls`]. Errors that the model
+//! should read are results; only what makes a request senseless is a protocol error.
+
+#![expect(
+    deprecated,
+    reason = "clients of every revision but the newest know messages of a server only this way"
+)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use mxcp_artifact::{Body, Endpoint, EndpointKind};
+use rmcp::model::*;
+use rmcp::service::RequestContext;
+use rmcp::{ErrorData, RoleServer, ServerHandler};
+use serde_json::{Map, Value};
+
+use super::calls::{Calls, Lost};
+use super::descriptors::{Descriptors, Target};
+use super::failure::{self, Author};
+use super::messages::{Inbox, Outbox, rank};
+use super::page::{PAGE_SIZE, page};
+use super::sql_tools::SqlTool;
+use super::{completion, prompts, reading, tools};
+use crate::{Call, Caller, Cancel, Runtime};
+
+/// How long a client may keep a list, in milliseconds.
+const LIST_TTL: u64 = 60_000;
+
+/// One client's view of a runtime. Clones are the same view.
+#[derive(Clone, Debug)]
+pub(super) struct Server {
+    shared: Arc<Shared>,
+    // What the client asked for with `logging/setLevel`, as a rank; `UNSET` before.
+    level: Arc<AtomicU8>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    runtime: Arc<Runtime>,
+    descriptors: ArcSwap<Descriptors>,
+    calls: Arc<Calls>,
+}
+
+const UNSET: u8 = u8::MAX;
+
+impl Server {
+    pub(super) fn new(runtime: Arc<Runtime>, calls: Arc<Calls>) -> Self {
+        let descriptors = ArcSwap::from_pointee(Descriptors::new(runtime.manifest()));
+        Self {
+            shared: Arc::new(Shared {
+                runtime,
+                descriptors,
+                calls,
+            }),
+            level: Arc::new(AtomicU8::new(UNSET)),
+        }
+    }
+
+    /// The descriptors of the manifest that is served now.
+    fn descriptors(&self) -> Arc<Descriptors> {
+        let current = self.shared.descriptors.load_full();
+        let manifest = self.shared.runtime.manifest();
+        if Arc::ptr_eq(&current.manifest, &manifest) {
+            return current;
+        }
+        let fresh = Arc::new(Descriptors::new(manifest));
+        self.shared.descriptors.store(Arc::clone(&fresh));
+        fresh
+    }
+
+    fn level(&self) -> Option<LoggingLevel> {
+        let chosen = self.level.load(Ordering::Relaxed);
+        LEVELS.into_iter().find(|level| rank(*level) == chosen)
+    }
+
+    /// The caller, with a way to send it messages if the endpoint can send any.
+    fn caller(
+        &self,
+        context: &RequestContext<RoleServer>,
+        endpoint: Option<&Endpoint>,
+    ) -> (Caller, Option<Inbox>) {
+        let mut caller = Caller::default();
+        if !endpoint.is_some_and(|e| matches!(e.body, Body::Python(_))) {
+            return (caller, None);
+        }
+        let (outbox, inbox) = Outbox::new(context, self.level());
+        caller.messages = Some(Arc::new(outbox));
+        (caller, Some(inbox))
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        context: &RequestContext<RoleServer>,
+        request: (&'static str, &str),
+        cancel: &Cancel,
+        inbox: Option<Inbox>,
+        work: impl FnOnce(&Runtime) -> T + Send + 'static,
+    ) -> Result<T, Lost> {
+        let runtime = Arc::clone(&self.shared.runtime);
+        let started = Instant::now();
+        let result = self
+            .shared
+            .calls
+            .run(context, cancel, inbox, move || work(&runtime))
+            .await;
+        let (method, name) = request;
+        tracing::debug!(
+            method,
+            name,
+            id = %context.id,
+            microseconds = started.elapsed().as_micros(),
+            lost = result.as_ref().err().map(tracing::field::debug),
+            "request"
+        );
+        result
+    }
+
+    async fn call_endpoint(
+        &self,
+        descriptors: &Arc<Descriptors>,
+        index: usize,
+        arguments: Map<String, Value>,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<CallToolResult, ErrorData> {
+        let endpoint = descriptors
+            .manifest
+            .endpoints
+            .get(index)
+            .ok_or_else(|| ErrorData::internal_error("the tool is gone", None))?;
+        let name = endpoint.id();
+        let (caller, inbox) = self.caller(context, Some(endpoint));
+        let mut call = Call::new(EndpointKind::Tool, name, arguments);
+        call.caller = caller;
+        let cancel = call.cancel.clone();
+        let returns = endpoint.returns.clone();
+        let work = move |runtime: &Runtime| match runtime.call(&call) {
+            Ok(outcome) => tools::success(outcome.value, returns.as_ref())
+                .unwrap_or_else(|text| tools::failure_text(&call.id, &text)),
+            Err(error) => tools::failure(&call.id, &error, Author::Project),
+        };
+        self.run(context, ("tools/call", name), &cancel, inbox, work)
+            .await
+            .map_err(|lost| failure::lost(lost, name))
+    }
+
+    async fn call_sql_tool(
+        &self,
+        tool: SqlTool,
+        arguments: Map<String, Value>,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<CallToolResult, ErrorData> {
+        let name = tool.name();
+        let (caller, inbox) = self.caller(context, None);
+        let cancel = Cancel::default();
+        let stop = cancel.clone();
+        let work = move |runtime: &Runtime| match tool.run(runtime, &arguments, &caller, &stop) {
+            Ok(value) => {
+                let content = vec![ContentBlock::text(tools::text(&value))];
+                let mut result = CallToolResult::success(content);
+                result.structured_content = Some(tools::wrapped(value));
+                result
+            }
+            Err(error) => tools::failure(name, &error, Author::Client),
+        };
+        self.run(context, ("tools/call", name), &cancel, inbox, work)
+            .await
+            .map_err(|lost| failure::lost(lost, name))
+    }
+}
+
+const LEVELS: [LoggingLevel; 8] = [
+    LoggingLevel::Debug,
+    LoggingLevel::Info,
+    LoggingLevel::Notice,
+    LoggingLevel::Warning,
+    LoggingLevel::Error,
+    LoggingLevel::Critical,
+    LoggingLevel::Alert,
+    LoggingLevel::Emergency,
+];
+
+/// Methods with parameters that a malformed request may name.
+const METHODS: [&str; 10] = [
+    "completion/complete",
+    "initialize",
+    "logging/setLevel",
+    "prompts/get",
+    "prompts/list",
+    "resources/list",
+    "resources/read",
+    "resources/templates/list",
+    "tools/call",
+    "tools/list",
+];
+
+macro_rules! list {
+    ($result:ident, $items:expr, $request:expr) => {{
+        let (items, next) = page($items, $request.as_ref(), PAGE_SIZE)?;
+        let mut result = $result::with_all_items(items)
+            .with_ttl_ms(LIST_TTL)
+            .with_cache_scope(CacheScope::Public);
+        result.next_cursor = next;
+        Ok(result)
+    }};
+}
+
+impl ServerHandler for Server {
+    fn get_info(&self) -> ServerConfig {
+        self.descriptors().config.clone()
+    }
+
+    async fn discover(
+        &self,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<DiscoverResult, ErrorData> {
+        let versions = ServerHandler::supported_protocol_versions(self).into_owned();
+        Ok(DiscoverResult::from_server_info(versions, self.get_info())
+            .with_ttl_ms(LIST_TTL)
+            .with_cache_scope(CacheScope::Public))
+    }
+
+    async fn set_level(
+        &self,
+        request: SetLevelRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.level.store(rank(request.level), Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn list_tools(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        list!(ListToolsResult, &self.descriptors().tools, request)
+    }
+
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        self.descriptors().tool(name).map(|(tool, _)| tool.clone())
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let descriptors = self.descriptors();
+        let Some((_, target)) = descriptors.tool(&request.name) else {
+            return Err(ErrorData::invalid_params(
+                format!("Unknown tool: {}", request.name),
+                None,
+            ));
+        };
+        let arguments = request.arguments.unwrap_or_default();
+        let result = match target {
+            Target::Endpoint(index) => {
+                self.call_endpoint(&descriptors, index, arguments, &context)
+                    .await?
+            }
+            Target::Sql(tool) => self.call_sql_tool(tool, arguments, &context).await?,
+        };
+        Ok(result.into())
+    }
+
+    async fn list_resources(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        list!(ListResourcesResult, &self.descriptors().resources, request)
+    }
+
+    async fn list_resource_templates(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        list!(
+            ListResourceTemplatesResult,
+            &self.descriptors().templates,
+            request
+        )
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let manifest = Arc::clone(&self.descriptors().manifest);
+        // A resource's kind of body is known only after the match, so any may send messages.
+        let (outbox, inbox) = Outbox::new(&context, self.level());
+        let caller = Caller {
+            messages: Some(Arc::new(outbox)),
+            ..Caller::default()
+        };
+        let cancel = Cancel::default();
+        let stop = cancel.clone();
+        let uri = request.uri.clone();
+        let work = move |runtime: &Runtime| reading::read(runtime, &manifest, uri, caller, stop);
+        let result = self
+            .run(
+                &context,
+                ("resources/read", &request.uri),
+                &cancel,
+                Some(inbox),
+                work,
+            )
+            .await
+            .map_err(|lost| failure::lost(lost, &request.uri))??;
+        Ok(result.into())
+    }
+
+    async fn list_prompts(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        list!(ListPromptsResult, &self.descriptors().prompts, request)
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        let descriptors = self.descriptors();
+        let endpoint = descriptors.prompt(&request.name).ok_or_else(|| {
+            ErrorData::invalid_params(format!("Unknown prompt: {}", request.name), None)
+        })?;
+        let endpoint = endpoint.clone();
+        let (caller, inbox) = self.caller(&context, Some(&endpoint));
+        let cancel = Cancel::default();
+        let stop = cancel.clone();
+        let arguments = request.arguments.unwrap_or_default();
+        let work =
+            move |runtime: &Runtime| prompts::get(runtime, &endpoint, arguments, caller, stop);
+        let result = self
+            .run(
+                &context,
+                ("prompts/get", &request.name),
+                &cancel,
+                inbox,
+                work,
+            )
+            .await
+            .map_err(|lost| failure::lost(lost, &request.name))??;
+        Ok(result.into())
+    }
+
+    async fn complete(
+        &self,
+        request: CompleteRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        completion::complete(&self.descriptors().manifest, &request)
+    }
+
+    // Requests of a known method whose parameters do not fit arrive here, too.
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        let method = request.method;
+        if METHODS.contains(&method.as_str()) {
+            return Err(ErrorData::invalid_params(
+                format!("the parameters of {method} are not valid"),
+                None,
+            ));
+        }
+        Err(ErrorData::new(
+            ErrorCode::METHOD_NOT_FOUND,
+            format!("Method not found: {method}"),
+            None,
+        ))
+    }
+}

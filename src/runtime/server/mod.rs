@@ -1,0 +1,25 @@
+//! The MCP server: the protocol in front of a [`Runtime`](crate::Runtime).
+//!
+//! It translates and nothing else: descriptors out of the manifest, requests into calls, outcomes
+//! and errors into what clients understand. It must not decide about arguments, policies or results
+//! (the runtime does), and it must not touch standard output but through the protocol.
+
+mod calls;
+mod completion;
+mod descriptors;
+mod failure;
+mod handler;
+mod messages;
+mod opening;
+mod page;
+mod prompts;
+mod reading;
+mod schema;
+mod sql_tools;
+mod stdio;
+mod tools;
+
+#[cfg(test)]
+mod tests;
+
+pub use stdio::{ServeError, serve_stdio, serve_stdio_on};

@@ -1,0 +1,221 @@
+//! Serving one client over standard input and output.
+//!
+//! Nothing but the protocol may reach standard output. The end of input and the signals SIGINT and
+//! SIGTERM end the service: calls in progress get some time to finish, a second signal takes it away.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rmcp::ServiceExt as _;
+use rmcp::service::ServerInitializeError;
+use rmcp::transport::async_rw::AsyncRwTransport;
+use tokio::io::{AsyncRead, AsyncReadExt as _, DuplexStream};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+
+use super::calls::Calls;
+use super::handler::Server;
+use super::opening::Opening;
+use crate::Runtime;
+
+/// How long the end may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// For calls in progress.
+    pub(super) calls: Duration,
+    /// For the service to hand over its answers; it gives up by itself after five seconds.
+    pub(super) answers: Duration,
+    /// For the last bytes on their way out.
+    pub(super) output: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            calls: Duration::from_secs(10),
+            answers: Duration::from_secs(6),
+            output: Duration::from_secs(2),
+        }
+    }
+}
+
+const BUFFER: usize = 64 * 1024;
+
+/// Why a server could not serve.
+#[derive(Debug)]
+pub enum ServeError {
+    /// Standard input or output cannot be used, or threads cannot be started.
+    Io(io::Error),
+    /// What the client sent first is not the protocol.
+    Handshake(String),
+}
+
+impl fmt::Display for ServeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => error.fmt(f),
+            Self::Handshake(text) => f.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for ServeError {}
+
+impl From<io::Error> for ServeError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Takes standard output for the protocol and serves until the client or a signal ends it. Everything
+/// else that writes to standard output writes to standard error from here on.
+pub fn serve_stdio(runtime: Arc<Runtime>) -> Result<(), ServeError> {
+    serve_stdio_on(runtime, mxcp_python::take_stdout()?)
+}
+
+/// Like [`serve_stdio`], with a standard output that was taken before, so that code which ran since
+/// could not write to it.
+pub fn serve_stdio_on(runtime: Arc<Runtime>, output: File) -> Result<(), ServeError> {
+    let threads = tokio::runtime::Builder::new_multi_thread()
+        .thread_name("mxcp-server")
+        .enable_all()
+        .build()?;
+    let served = threads.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let (once, twice) = (oneshot::channel(), oneshot::channel());
+        tokio::spawn(async move {
+            for ring in [once.0, twice.0] {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+                let _ = ring.send(());
+            }
+        });
+        let end = End {
+            stop: once.1,
+            abort: twice.1,
+            patience: Patience::default(),
+        };
+        serve(runtime, tokio::io::stdin(), output, end).await
+    });
+    // A thread still waits for input, and nobody can wake it.
+    threads.shutdown_background();
+    served
+}
+
+/// Who may end the service, besides the client.
+pub(super) struct End {
+    pub(super) stop: oneshot::Receiver<()>,
+    /// Cuts the time to finish short.
+    pub(super) abort: oneshot::Receiver<()>,
+    pub(super) patience: Patience,
+}
+
+/// Serves a client until its input ends or `end` says so.
+pub(super) async fn serve(
+    runtime: Arc<Runtime>,
+    input: impl AsyncRead + Send + Unpin + 'static,
+    output: File,
+    end: End,
+) -> Result<(), ServeError> {
+    let patience = end.patience;
+    let calls = Arc::new(Calls::default());
+    let server = Server::new(runtime, Arc::clone(&calls));
+    let (from_client, service_input) = tokio::io::duplex(BUFFER);
+    let (service_output, to_client) = tokio::io::duplex(BUFFER);
+    let written = write_out(to_client, output)?;
+    let transport = Opening::new(AsyncRwTransport::new_server(service_input, service_output));
+    let mut reader = tokio::spawn(read_in(input, from_client, calls, end));
+    let service = async {
+        match server.serve(transport).await {
+            Ok(service) => match service.waiting().await {
+                Ok(_) => Ok(()),
+                Err(error) => Err(ServeError::Io(io::Error::other(error))),
+            },
+            // The client went before it said anything.
+            Err(ServerInitializeError::ConnectionClosed(_)) => Ok(()),
+            Err(error) => Err(ServeError::Handshake(error.to_string())),
+        }
+    };
+    let overdue = async {
+        let _ = (&mut reader).await;
+        tokio::time::sleep(patience.answers).await;
+    };
+    let ended = tokio::select! {
+        ended = service => ended,
+        () = overdue => {
+            tracing::warn!("the client does not read its answers; they are lost");
+            Ok(())
+        }
+    };
+    reader.abort();
+    match tokio::time::timeout(patience.output, written).await {
+        Ok(Ok(Err(error))) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => ended,
+    }
+}
+
+// Hands the client's bytes over; the service sees the end of input only when its calls are done.
+async fn read_in(
+    mut input: impl AsyncRead + Unpin,
+    mut service: DuplexStream,
+    calls: Arc<Calls>,
+    end: End,
+) {
+    tokio::select! {
+        copied = tokio::io::copy(&mut input, &mut service) => {
+            if let Err(error) = copied {
+                tracing::debug!("the connection broke: {error}");
+            }
+        }
+        Ok(()) = end.stop => tracing::debug!("a signal ends the service"),
+    }
+    tokio::select! {
+        () = finish(&calls) => {}
+        () = tokio::time::sleep(end.patience.calls) => calls.stop(),
+        Ok(()) = end.abort => calls.stop(),
+    }
+}
+
+// Requests that were read but not yet begun need a moment to show up as calls.
+async fn finish(calls: &Calls) {
+    loop {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        if calls.is_idle() {
+            return;
+        }
+        calls.idle().await;
+    }
+}
+
+// Files have no asynchronous form, so a thread of its own writes.
+fn write_out(
+    mut service: DuplexStream,
+    mut output: File,
+) -> io::Result<oneshot::Receiver<io::Result<()>>> {
+    let (done, written) = oneshot::channel();
+    let handle = tokio::runtime::Handle::current();
+    std::thread::Builder::new()
+        .name("mxcp-output".into())
+        .spawn(move || {
+            let mut buffer = vec![0; BUFFER];
+            let result = loop {
+                match handle.block_on(service.read(&mut buffer)) {
+                    Ok(0) => break output.flush(),
+                    Ok(n) => {
+                        if let Err(error) = output.write_all(buffer.get(..n).unwrap_or_default()) {
+                            break Err(error);
+                        }
+                    }
+                    Err(error) => break Err(error),
+                }
+            };
+            let _ = done.send(result);
+        })?;
+    Ok(written)
+}

@@ -1,0 +1,249 @@
+//! The command line as people and scripts meet it.
+
+use std::fs;
+
+use crate::support::{built_customer_360, copy_of, fixture, run};
+
+#[test]
+fn usage_errors_exit_2_and_help_exits_0() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    assert_eq!(run(dir.path(), &["--help"]).code, 0);
+    assert_eq!(run(dir.path(), &["no-such-command"]).code, 2);
+    assert_eq!(run(dir.path(), &["validate", "--no-such-flag"]).code, 2);
+    assert_eq!(
+        run(dir.path(), &["run", "tool", "x", "-p", "novalue"]).code,
+        2
+    );
+}
+
+#[test]
+fn no_project_is_one_clear_message() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    for args in [
+        ["validate"].as_slice(),
+        &["list"],
+        &["build"],
+        &["run", "tool", "x"],
+        &["test"],
+        &["query", "select 1"],
+        &["serve", "--transport", "stdio"],
+        &["dbt", "build"],
+    ] {
+        let ran = run(dir.path(), args);
+        assert_eq!(ran.code, 1, "{args:?}: {ran:#?}");
+        assert!(ran.stderr.contains("No mxcp-site.yml found"), "{ran:#?}");
+        assert!(ran.stderr.contains("mxcp init"), "{ran:#?}");
+        assert!(ran.stdout.is_empty(), "{ran:#?}");
+    }
+}
+
+#[test]
+fn a_bootstrapped_project_works_at_once() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    run(dir.path(), &["init", "hello", "--bootstrap"]).ok();
+    let project = dir.path().join("hello");
+    run(&project, &["validate"]).ok();
+    run(&project, &["test"]).ok();
+    let greeting = run(
+        &project,
+        &[
+            "run",
+            "tool",
+            "hello_world",
+            "-p",
+            "name=Ada",
+            "--json-output",
+        ],
+    )
+    .ok();
+    assert_eq!(greeting.json()["result"], "Hello, Ada!");
+    let again = run(&project, &["init"]);
+    assert_eq!(again.code, 1, "{again:#?}");
+    let nested = run(&project, &["init", "inner"]);
+    assert_eq!(nested.code, 1, "{nested:#?}");
+}
+
+#[test]
+fn every_command_works_from_a_subdirectory() {
+    let dir = built_customer_360();
+    let inside = dir.path().join("tools/customers");
+    run(&inside, &["validate"]).ok();
+    run(&inside, &["list"]).ok();
+    let ran = run(
+        &inside,
+        &[
+            "run",
+            "tool",
+            "get_customer_metrics",
+            "-p",
+            "customer_id=cust_123",
+            "-u",
+            r#"{"role": "admin"}"#,
+            "--json-output",
+        ],
+    )
+    .ok();
+    assert_eq!(ran.json()["result"]["tier"], "gold");
+    assert!(
+        !inside.join("dev.duckdb").exists(),
+        "the database is relative to the project"
+    );
+}
+
+#[test]
+fn renaming_a_staging_column_names_the_model_and_every_broken_tool() {
+    let dir = built_customer_360();
+    let database = fs::read(dir.path().join("dev.duckdb")).expect("built");
+    let model = dir.path().join("models/staging/stg_customers.sql");
+    let text = fs::read_to_string(&model).expect("there");
+    // `email` flows through `c.*` into the mart and from there into the tools.
+    let renamed = text.replacen("AS email", "AS e_mail", 1);
+    assert_ne!(text, renamed, "the model has the column");
+    fs::write(&model, renamed).expect("writable");
+    let ran = run(dir.path(), &["validate", "--format", "concise"]);
+    assert_eq!(ran.code, 1, "{ran:#?}");
+    for tool in [
+        "tools/get_customer_metrics.yml",
+        "tools/customers/get_customer.yml",
+        "sql/customer_list.sql",
+        "models/marts/customer_updates.sql",
+    ] {
+        assert!(
+            ran.stdout.lines().any(|l| l.starts_with(tool)
+                && l.contains("error[MX0203]")
+                && l.contains("`email`")),
+            "{tool} is not named: {ran:#?}"
+        );
+    }
+    assert!(
+        ran.stdout.contains("tools/get_customer_list.yml:")
+            && ran
+                .stdout
+                .contains("tool `get_customer_list` runs this SQL"),
+        "{ran:#?}"
+    );
+    assert_eq!(
+        database,
+        fs::read(dir.path().join("dev.duckdb")).expect("still there"),
+        "checking changed the database"
+    );
+}
+
+#[test]
+fn a_broken_model_names_everything_that_reads_it() {
+    let dir = copy_of(&fixture("customer_360"));
+    let model = dir.path().join("models/staging/stg_customers.sql");
+    let text = fs::read_to_string(&model).expect("there");
+    fs::write(
+        &model,
+        text.replacen("customer_id", "customer_id AS cid", 1),
+    )
+    .expect("writable");
+    let ran = run(dir.path(), &["validate", "--format", "concise"]);
+    assert_eq!(ran.code, 1, "{ran:#?}");
+    assert!(
+        ran.stdout.contains("models/marts/customer_360.sql:"),
+        "{ran:#?}"
+    );
+    assert!(
+        ran.stdout.contains("tools/get_customer_metrics.yml:"),
+        "{ran:#?}"
+    );
+}
+
+#[test]
+fn validate_takes_a_file_or_a_name() {
+    let dir = copy_of(&fixture("customer_360"));
+    let by_file = run(
+        dir.path(),
+        &[
+            "validate",
+            "tools/get_customer_metrics.yml",
+            "--json-output",
+        ],
+    )
+    .ok();
+    let result = &by_file.json()["result"];
+    assert_eq!(result["status"], "ok");
+    assert_eq!(result["path"], "tools/get_customer_metrics.yml");
+    run(dir.path(), &["validate", "get_customer_metrics"]).ok();
+    let unknown = run(dir.path(), &["validate", "tools/nowhere.yml"]);
+    assert_eq!(unknown.code, 1, "{unknown:#?}");
+}
+
+#[test]
+fn explain_prints_the_page() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let page = run(dir.path(), &["explain", "mx0203"]).ok();
+    assert!(
+        page.stdout.starts_with("# MX0203: unknown column"),
+        "{page:#?}"
+    );
+    assert_eq!(run(dir.path(), &["explain", "MX9999"]).code, 1);
+}
+
+#[test]
+fn bad_files_are_reported_where_they_are() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    run(dir.path(), &["init", "--project", "p"]).ok();
+    fs::write(
+        dir.path().join("tools/latin1.yml"),
+        b"tool:\n  name: caf\xe9\n",
+    )
+    .expect("writable");
+    fs::write(
+        dir.path().join("tools/prompt.yml"),
+        "prompt:\n  name: p\n  messages: [{prompt: hi}]\n",
+    )
+    .expect("writable");
+    fs::write(dir.path().join("tools/empty.yml"), "").expect("writable");
+    let ran = run(dir.path(), &["validate", "--json-output"]);
+    assert_eq!(ran.code, 1, "{ran:#?}");
+    let diagnostics = ran.json()["result"]["diagnostics"].clone();
+    let codes: Vec<(&str, &str)> = diagnostics
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|d| {
+            (
+                d["file"].as_str().expect("a file"),
+                d["code"].as_str().expect("a code"),
+            )
+        })
+        .collect();
+    assert_eq!(
+        codes,
+        [
+            ("tools/empty.yml", "MX0105"),
+            ("tools/latin1.yml", "MX0002"),
+            ("tools/prompt.yml", "MX0003"),
+        ]
+    );
+}
+
+#[test]
+fn a_database_that_cannot_be_used_is_explained() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    run(dir.path(), &["init", "--project", "p", "--bootstrap"]).ok();
+    fs::write(
+        dir.path().join("data/db-default.duckdb"),
+        "this is no database, but it is long enough to look like one to a hasty reader",
+    )
+    .expect("writable");
+    let ran = run(
+        dir.path(),
+        &[
+            "run",
+            "tool",
+            "hello_world",
+            "-p",
+            "name=x",
+            "--json-output",
+        ],
+    );
+    assert_eq!(ran.code, 1, "{ran:#?}");
+    let error = ran.json()["error"].as_str().expect("a message").to_owned();
+    assert!(error.contains("db-default.duckdb"), "{error}");
+    // Checking needs no database.
+    run(dir.path(), &["validate"]).ok();
+}

@@ -1,0 +1,209 @@
+//! What runs again after an edit, read from the event log, and the equivalence that rules it all:
+//! an incremental result equals a clean one.
+
+use mxcp_base::MemorySystem;
+use mxcp_compiler::CompilerDatabase;
+use mxcp_compiler::diagnostics::project_diagnostics;
+use mxcp_compiler::manifest::manifest;
+use proptest::prelude::*;
+
+use crate::support::{SITE, database, sync};
+
+const PROJECT: &str = "name: shop\nprofile: shop\nmodels:\n  shop:\n    +materialized: table\n";
+const ORDERS: &str = "SELECT 1 AS order_id, 2.5 AS amount, 'north' AS region";
+const TOTALS: &str =
+    "SELECT region, sum(amount) AS total\nFROM {{ ref('orders') }}\nGROUP BY region";
+
+fn tool(name: &str, description: &str, sql: &str) -> String {
+    format!(
+        "mxcp: 1\ntool:\n  name: {name}\n  description: {description}\n  source:\n    code: |\n      {sql}\n"
+    )
+}
+
+fn project() -> MemorySystem {
+    MemorySystem::new([
+        ("mxcp-site.yml".to_owned(), SITE.to_owned()),
+        ("dbt_project.yml".to_owned(), PROJECT.to_owned()),
+        ("models/orders.sql".to_owned(), ORDERS.to_owned()),
+        ("models/totals.sql".to_owned(), TOTALS.to_owned()),
+        (
+            "tools/order_list.yml".to_owned(),
+            tool(
+                "order_list",
+                "All orders",
+                "SELECT order_id, amount FROM orders",
+            ),
+        ),
+        (
+            "tools/region_totals.yml".to_owned(),
+            tool(
+                "region_totals",
+                "Totals",
+                "SELECT region, total FROM totals",
+            ),
+        ),
+    ])
+}
+
+/// Compiles everything; the log afterwards says what an edit costs.
+fn compile(db: &CompilerDatabase) -> Vec<String> {
+    let diagnostics = project_diagnostics(db);
+    assert!(diagnostics.is_empty(), "{diagnostics:#?}");
+    manifest(db, "test").expect("the project has a site file");
+    db.take_events()
+}
+
+fn warm() -> (MemorySystem, CompilerDatabase) {
+    let system = project();
+    let db = database(&system);
+    let events = compile(&db);
+    assert!(ran(&events, "bind_query") > 0, "{events:?}");
+    assert!(compile(&db).is_empty(), "nothing changed, nothing runs");
+    (system, db)
+}
+
+fn ran(events: &[String], query: &str) -> usize {
+    let prefix = format!("{query}(");
+    events.iter().filter(|e| e.starts_with(&prefix)).count()
+}
+
+#[test]
+fn whitespace_stops_at_lowering() {
+    let (system, mut db) = warm();
+    let text = system.get("tools/order_list.yml").expect("there");
+    system.set(
+        "tools/order_list.yml",
+        &text.replace("tool:\n", "# a comment\ntool:\n\n"),
+    );
+    sync(&mut db, &system);
+    let events = compile(&db);
+    assert_eq!(ran(&events, "parse_yaml"), 1, "{events:?}");
+    assert_eq!(ran(&events, "endpoint_def"), 1, "{events:?}");
+    for query in [
+        "sql_source",
+        "analyze_sql",
+        "bind_endpoint",
+        "bind_query",
+        "endpoint_index",
+    ] {
+        assert_eq!(ran(&events, query), 0, "{query} ran: {events:?}");
+    }
+}
+
+#[test]
+fn a_description_stops_before_binding() {
+    let (system, mut db) = warm();
+    let text = system.get("tools/order_list.yml").expect("there");
+    system.set(
+        "tools/order_list.yml",
+        &text.replace("All orders", "Every order there is"),
+    );
+    sync(&mut db, &system);
+    let events = compile(&db);
+    assert_eq!(ran(&events, "endpoint_def"), 1, "{events:?}");
+    assert_eq!(ran(&events, "endpoint_ir"), 1, "{events:?}");
+    for query in ["analyze_sql", "bind_endpoint", "bind_query"] {
+        assert_eq!(ran(&events, query), 0, "{query} ran: {events:?}");
+    }
+}
+
+#[test]
+fn a_model_that_keeps_its_columns_rebinds_no_dependant() {
+    let (system, mut db) = warm();
+    system.set(
+        "models/orders.sql",
+        "SELECT 7 AS order_id, 9.5 AS amount, 'south' AS region",
+    );
+    sync(&mut db, &system);
+    let events = compile(&db);
+    // The model itself, and nothing that reads it.
+    assert_eq!(ran(&events, "bind_query"), 1, "{events:?}");
+    assert_eq!(ran(&events, "bind_endpoint"), 0, "{events:?}");
+}
+
+#[test]
+fn a_model_that_changes_its_columns_rebinds_its_dependants() {
+    let (system, mut db) = warm();
+    system.set(
+        "models/orders.sql",
+        "SELECT 1 AS order_id, 2.5 AS amount, 'north' AS region, 3 AS extra",
+    );
+    sync(&mut db, &system);
+    let events = compile(&db);
+    // The model, the model that reads it, and the tool that reads it. `totals` keeps its columns,
+    // so its own tool is left alone.
+    assert_eq!(ran(&events, "bind_query"), 3, "{events:?}");
+    assert_eq!(ran(&events, "bind_endpoint"), 1, "{events:?}");
+}
+
+/// One step of an edit script: what some author might do next.
+#[derive(Clone, Debug)]
+enum Edit {
+    Set(&'static str, String),
+    Remove(&'static str),
+    Append(&'static str, &'static str),
+}
+
+const PATHS: [&str; 7] = [
+    "tools/order_list.yml",
+    "tools/region_totals.yml",
+    "tools/extra.yml",
+    "models/orders.sql",
+    "models/totals.sql",
+    "models/schema.yml",
+    "mxcp-site.yml",
+];
+
+fn edit() -> impl Strategy<Value = Edit> {
+    let path = prop::sample::select(PATHS.as_slice());
+    let content = prop::sample::select(vec![
+        tool("order_list", "All orders", "SELECT order_id, amount FROM orders"),
+        tool("region_totals", "Changed", "SELECT region, total FROM totals"),
+        tool("other", "Broken", "SELECT amout FROM orders"),
+        tool("other", "Unknown table", "SELECT 1 FROM nowhere"),
+        "tool:\n  name: [broken\n".to_owned(),
+        String::new(),
+        ORDERS.to_owned(),
+        TOTALS.to_owned(),
+        "SELECT 1 AS order_id, 2 AS amount".to_owned(),
+        "SELECT * FROM {{ ref('totals') }}".to_owned(),
+        "SELECT * FROM {{ ref('missing') }}".to_owned(),
+        "models:\n  - name: orders\n    columns:\n      - name: order_id\n        tests: [unique, not_null]\n".to_owned(),
+        SITE.to_owned(),
+        "mxcp: 1\nproject: test\nprofile: default\ndiagnostics: {MX0202: warning}\n".to_owned(),
+    ]);
+    prop_oneof![
+        4 => (path.clone(), content).prop_map(|(path, text)| Edit::Set(path, text)),
+        1 => path.clone().prop_map(Edit::Remove),
+        2 => (path, prop::sample::select(vec!["\n", "# comment\n", "  x: 1\n", "é"]))
+            .prop_map(|(path, text)| Edit::Append(path, text)),
+    ]
+}
+
+fn apply(system: &MemorySystem, edit: &Edit) {
+    match edit {
+        Edit::Set(path, text) => system.set(path, text),
+        Edit::Remove(path) => system.remove(path),
+        Edit::Append(path, text) => {
+            let old = system.get(path).unwrap_or_default();
+            system.set(path, &format!("{old}{text}"));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn incremental_equals_clean(edits in prop::collection::vec(edit(), 1..12)) {
+        let system = project();
+        let mut db = database(&system);
+        for edit in &edits {
+            apply(&system, edit);
+            sync(&mut db, &system);
+            let clean = database(&system);
+            prop_assert_eq!(project_diagnostics(&db), project_diagnostics(&clean));
+            prop_assert_eq!(manifest(&db, "test"), manifest(&clean, "test"));
+        }
+    }
+}

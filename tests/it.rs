@@ -1,0 +1,10 @@
+//! The integration tests: one binary, one module per subject.
+
+mod cli;
+mod compat;
+mod incremental;
+mod layering;
+mod manifest;
+mod mdtest;
+mod serve;
+mod support;

@@ -1,0 +1,74 @@
+//! The server before a real client: the official Python SDK over stdio.
+
+use std::fs;
+use std::process::Command;
+
+use crate::support::{built_customer_360, finish, repository, run};
+
+/// Runs the client script against a project; it prints what it saw as JSON.
+fn client(dir: &std::path::Path) -> serde_json::Value {
+    let ran = finish(
+        Command::new(repository().join(".venv/bin/python"))
+            .arg(repository().join("tests/support/client.py"))
+            .arg(env!("CARGO_BIN_EXE_mxcp"))
+            .arg(dir)
+            .env("VIRTUAL_ENV", repository().join(".venv"))
+            .output()
+            .expect("the client starts"),
+    );
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    ran.json()
+}
+
+#[test]
+fn serves_from_the_manifest_alone() {
+    let dir = built_customer_360();
+    run(dir.path(), &["build"]).ok();
+    for folder in ["tools", "resources", "prompts", "models", "seeds", "evals"] {
+        // The model file of `predict_churn` lives among the dbt models.
+        let path = dir.path().join(folder);
+        if folder == "models" {
+            for inner in ["staging", "marts", "contracts"] {
+                fs::remove_dir_all(path.join(inner)).expect("removable");
+            }
+            continue;
+        }
+        fs::remove_dir_all(path).expect("removable");
+    }
+    let seen = client(dir.path());
+    let tools: Vec<&str> = seen["tools"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|t| t.as_str())
+        .collect();
+    assert!(tools.contains(&"get_customer_metrics"), "{seen:#}");
+    assert!(tools.contains(&"predict_churn"), "{seen:#}");
+    assert!(seen["resources"].as_u64() > Some(0), "{seen:#}");
+    assert!(seen["prompts"].as_u64() > Some(0), "{seen:#}");
+
+    let metrics = &seen["metrics"];
+    assert_ne!(metrics["isError"], true, "{metrics:#}");
+    assert_eq!(metrics["structuredContent"]["tier"], "gold", "{metrics:#}");
+    assert_eq!(
+        metrics["structuredContent"]["customer_id"], "cust_123",
+        "{metrics:#}"
+    );
+    // Nobody is signed in, so nobody may see a customer's notes.
+    assert_eq!(seen["denied"]["isError"], true, "{seen:#}");
+    assert!(
+        seen["denied"]["content"][0]["text"]
+            .as_str()
+            .is_some_and(|t| t.contains("Policy enforcement failed")),
+        "{seen:#}"
+    );
+    assert_eq!(seen["wrong"]["isError"], true, "{seen:#}");
+    let churn = &seen["churn"]["structuredContent"];
+    assert_eq!(churn["customer_id"], "cust_123", "{seen:#}");
+    assert!(churn["churn_probability"].is_number(), "{seen:#}");
+    assert!(seen["read"]["contents"][0]["text"].is_string(), "{seen:#}");
+    assert!(
+        seen["prompt"]["messages"][0]["content"]["text"].is_string(),
+        "{seen:#}"
+    );
+}

@@ -1,0 +1,57 @@
+"""An independent MCP client: lists and calls over stdio what a project serves, and prints it as JSON.
+
+usage: client.py MXCP DIRECTORY
+"""
+
+import asyncio
+import json
+import os
+import sys
+
+from mcp import ClientSession, StdioServerParameters
+from mcp.client.stdio import stdio_client
+
+
+async def main() -> None:
+    binary, directory = sys.argv[1:]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MXCP_")}
+    environment["HOME"] = directory
+    server = StdioServerParameters(
+        command=binary, args=["serve", "--transport", "stdio"], cwd=directory, env=environment
+    )
+    async with stdio_client(server) as (read, write):
+        async with ClientSession(read, write) as session:
+            started = await session.initialize()
+            tools = (await session.list_tools()).tools
+            resources = (await session.list_resources()).resources
+            templates = (await session.list_resource_templates()).resourceTemplates
+            prompts = (await session.list_prompts()).prompts
+            metrics = await session.call_tool("get_customer_metrics", {"customer_id": "cust_123"})
+            denied = await session.call_tool("get_customer", {"customer_id": "cust_123"})
+            wrong = await session.call_tool("get_customer_metrics", {})
+            churn = await session.call_tool("predict_churn", {"customer_id": "cust_123"})
+            read_result = await session.read_resource(resources[0].uri)
+            arguments = {a.name: "cust_123" for a in prompts[0].arguments or [] if a.required}
+            prompt = await session.get_prompt(prompts[0].name, arguments)
+    print(
+        json.dumps(
+            {
+                "protocol": started.protocolVersion,
+                "server": started.serverInfo.model_dump(mode="json", exclude_none=True),
+                "tools": sorted(t.name for t in tools),
+                "schemas": {t.name: t.inputSchema for t in tools},
+                "resources": len(resources),
+                "templates": len(templates),
+                "prompts": len(prompts),
+                "metrics": metrics.model_dump(mode="json", exclude_none=True),
+                "denied": denied.model_dump(mode="json", exclude_none=True),
+                "wrong": wrong.model_dump(mode="json", exclude_none=True),
+                "churn": churn.model_dump(mode="json", exclude_none=True),
+                "read": read_result.model_dump(mode="json", exclude_none=True),
+                "prompt": prompt.model_dump(mode="json", exclude_none=True),
+            }
+        )
+    )
+
+
+asyncio.run(main())
