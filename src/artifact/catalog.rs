@@ -1,5 +1,6 @@
 //! What a database contains, as data: relation names, columns and their types.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -106,12 +107,24 @@ pub struct Relation {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CatalogSnapshot {
     pub relations: Vec<Relation>,
+    /// Lower-case names of the macros that were created in it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub functions: BTreeSet<String>,
 }
 
 impl CatalogSnapshot {
     pub fn new(mut relations: Vec<Relation>) -> Self {
         relations.sort_by_key(|r| r.name.folded());
-        Self { relations }
+        Self {
+            relations,
+            functions: BTreeSet::new(),
+        }
+    }
+
+    #[must_use]
+    pub fn with_functions(mut self, functions: BTreeSet<String>) -> Self {
+        self.functions = functions;
+        self
     }
 
     /// Finds a relation without regard to case.

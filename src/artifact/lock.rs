@@ -1,7 +1,7 @@
 //! `mxcp.lock`: the part of a build that is committed and reviewed. A change of contract, source,
 //! catalogue or engine shows as a changed line.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,9 @@ pub struct Lock {
     pub endpoints: BTreeMap<String, Vec<String>>,
     /// Relation to its columns, each `name type` or `name type not null`.
     pub catalog: BTreeMap<String, LockedRelation>,
+    /// Macros of the database that endpoints call.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub functions: BTreeSet<String>,
     pub sources: BTreeMap<String, Digest>,
 }
 
@@ -51,6 +54,7 @@ impl Lock {
             toolchain: manifest.toolchain.clone(),
             endpoints,
             catalog,
+            functions: manifest.catalog.functions.clone(),
             sources: manifest.sources.clone(),
         }
     }
@@ -67,6 +71,7 @@ impl Lock {
                 })
                 .collect(),
         )
+        .with_functions(self.functions.clone())
     }
 }
 

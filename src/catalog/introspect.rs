@@ -1,5 +1,6 @@
 //! Reads what a database file contains, without ever writing to it or creating it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 
@@ -114,7 +115,14 @@ fn snapshot(conn: &Connection) -> duckdb::Result<CatalogSnapshot> {
             }),
         }
     }
-    Ok(CatalogSnapshot::new(relations))
+    let mut statement = conn.prepare(
+        "SELECT DISTINCT lower(function_name) FROM duckdb_functions() \
+         WHERE NOT internal AND function_type IN ('macro', 'table_macro')",
+    )?;
+    let functions = statement
+        .query_map([], |row| row.get(0))?
+        .collect::<duckdb::Result<BTreeSet<String>>>()?;
+    Ok(CatalogSnapshot::new(relations).with_functions(functions))
 }
 
 fn classify(text: &str) -> IntrospectError {

@@ -72,6 +72,45 @@ enum Command {
     Explain(explain::Args),
     /// Print the JSON Schema of a kind of file
     Schema(schema::Args),
+    #[command(external_subcommand)]
+    Other(Vec<OsString>),
+}
+
+/// Commands of the Python product that have no counterpart here yet.
+const PLANNED: [&str; 7] = [
+    "lint",
+    "evals",
+    "drift-snapshot",
+    "drift-check",
+    "log",
+    "log-cleanup",
+    "dbt-config",
+];
+
+fn unknown(args: &[OsString]) -> u8 {
+    let name = args
+        .first()
+        .map(|a| a.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    if PLANNED.contains(&name.as_str()) {
+        return output::fail(
+            args.iter().any(|a| a == "--json-output"),
+            &output::Failure::new(format!("`mxcp {name}` is not available in this version"))
+                .help("`mxcp --help` lists what is"),
+        );
+    }
+    let command = <Cli as clap::CommandFactory>::command();
+    let known: Vec<&str> = command
+        .get_subcommands()
+        .map(clap::Command::get_name)
+        .collect();
+    let near = mxcp_base::suggest::did_you_mean(&name, known.iter().copied());
+    output::fail(
+        false,
+        &output::Failure::new(format!("there is no command `{name}`"))
+            .help(near.unwrap_or_else(|| "`mxcp --help` lists the commands".into())),
+    );
+    USAGE
 }
 
 /// Runs the command line and returns its exit code.
@@ -96,6 +135,7 @@ pub(crate) fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Dbt(args) => dbt::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Schema(args) => schema::run(&args),
+        Command::Other(args) => unknown(&args),
     }
 }
 

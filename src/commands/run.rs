@@ -157,6 +157,9 @@ pub(crate) fn run(args: &Args) -> u8 {
             {
                 failure.help = Some(traceback.clone());
             }
+            if failure.help.is_none() {
+                failure.help = unbuilt_model(&session, &failure.message);
+            }
             output::fail(json, &failure)
         }
     }
@@ -188,6 +191,17 @@ fn refuse_broken(session: &Session, kind: EndpointKind, name: &str, json: bool) 
         "Error: {kind} `{name}` has errors and was not run\n"
     ));
     Some(FAILED)
+}
+
+/// The database is asked first, so a model that was never built is just a missing table to it.
+pub(crate) fn unbuilt_model(session: &Session, message: &str) -> Option<String> {
+    if !message.contains("does not exist") {
+        return None;
+    }
+    mxcp_compiler::models::relation_names(&session.db)
+        .iter()
+        .find(|name| message.contains(&format!("name {name} ")))
+        .map(|name| format!("`{name}` is made by the dbt layer; run `mxcp dbt build`"))
 }
 
 fn announce(args: &Args) {

@@ -13,6 +13,7 @@ use crate::documents::{DocumentKind, document_kind, endpoint_files, site};
 use crate::ir::endpoint_ir;
 use crate::relations::{RelationKey, RelationSchema, relation_schema};
 use crate::site::SITE_FILE;
+use crate::sql::{SqlText, analyze_sql, database_macros};
 
 /// The manifest of everything that is free of errors. Whether the project as a whole may be built
 /// is the caller's decision, from the diagnostics.
@@ -111,6 +112,24 @@ fn catalog(db: &dyn Db, endpoints: &[Endpoint]) -> CatalogSnapshot {
             })
             .collect(),
     )
+    .with_functions(called_macros(db, endpoints))
+}
+
+fn called_macros(db: &dyn Db, endpoints: &[Endpoint]) -> BTreeSet<String> {
+    let macros = database_macros(db);
+    if macros.is_empty() {
+        return BTreeSet::new();
+    }
+    endpoints
+        .iter()
+        .filter_map(|e| match &e.body {
+            Body::Sql(body) => Some(analyze_sql(db, SqlText::new(db, body.sql.clone()))),
+            _ => None,
+        })
+        .flat_map(|analysis| analysis.statements.iter().flat_map(|s| &s.functions))
+        .filter(|name| macros.contains(*name))
+        .cloned()
+        .collect()
 }
 
 /// Every file whose text went into the artifact.

@@ -1,6 +1,6 @@
 //! SQL of endpoints: where its text comes from, what it refers to, and what it returns.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mxcp_artifact::{Column, Effects, Relation, RelationKind, RelationName, SqlType, TypeDef};
@@ -11,6 +11,7 @@ use mxcp_catalog::{Analysis, BindOutcome, BindRequest, FunctionStub, SqlError, T
 use crate::Db;
 use crate::documents::{endpoint_def, find_file};
 use crate::finding::TextOrigin;
+use crate::inputs::Settings;
 use crate::lower::endpoint::Language;
 use crate::relations::{RelationKey, RelationSchema, relation_schema};
 
@@ -162,6 +163,15 @@ pub fn bind_text(
     let mut relations: BTreeMap<RelationName, Relation> = BTreeMap::new();
     let mut missing = Vec::new();
     let mut opaque = analysis.statements.iter().find_map(|s| s.opaque.clone());
+    // A macro of the database expands to SQL that only the database has.
+    if opaque.is_none() {
+        opaque = analysis
+            .statements
+            .iter()
+            .flat_map(|s| &s.functions)
+            .find(|name| database_macros(db).contains(*name))
+            .map(|name| format!("`{name}` is a macro of the database"));
+    }
     let mut poisoned = false;
     for table in analysis.statements.iter().flat_map(|s| &s.relations) {
         let name = relation_name(table);
@@ -214,6 +224,12 @@ pub fn bind_text(
         BindOutcome::Opaque { reason } => Bound::Opaque(reason.clone()),
     };
     (bound, reads)
+}
+
+/// A firewall over the environment: a changed table does not reach queries that only ask for macros.
+#[salsa::tracked(returns(ref))]
+pub fn database_macros(db: &dyn Db) -> BTreeSet<String> {
+    Settings::get(db).environment(db).catalog.functions.clone()
 }
 
 fn relation_name(table: &TableRef) -> RelationName {

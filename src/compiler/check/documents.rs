@@ -83,6 +83,15 @@ pub fn check_yaml(db: &dyn Db, file: SourceFile, schema: Schema, findings: &mut 
         if (broken && structural) || (old_version && error.pointer == "/mxcp") {
             continue;
         }
+        // What stands where the text stopped making sense is not what the author wrote.
+        let unfinished = tree.value_range(&error.pointer).is_some_and(|range| {
+            tree.errors
+                .iter()
+                .any(|e| is_syntax(e) && range.end() >= e.range.start())
+        });
+        if unfinished {
+            continue;
+        }
         // A mistyped key is one mistake, not also a missing one.
         if let SchemaDetail::MissingOneOf { properties } = &error.detail
             && errors
@@ -103,17 +112,22 @@ fn mistypes(error: &SchemaError, pointer: &str, properties: &[String]) -> bool {
         }))
 }
 
+fn is_syntax(error: &mxcp_syntax::SyntaxError) -> bool {
+    !matches!(
+        error.kind,
+        SyntaxErrorKind::DuplicateKey | SyntaxErrorKind::MultipleDocuments
+    )
+}
+
 /// Whether something kept the file from being read whole.
 fn syntax_errors(file: SourceFile, tree: &yaml::YamlFile, findings: &mut Vec<Finding>) -> bool {
     let mut broken = false;
     for error in &tree.errors {
+        broken |= is_syntax(error);
         let code = match error.kind {
             SyntaxErrorKind::DuplicateKey => codes::MX0102,
             SyntaxErrorKind::MultipleDocuments => codes::MX0109,
-            _ => {
-                broken = true;
-                codes::MX0101
-            }
+            _ => codes::MX0101,
         };
         findings.push(
             Finding::new(code, error.message.clone(), Anchor::text(file, error.range))
