@@ -136,3 +136,9 @@ pub fn files_of(db: &dyn Db, wanted: impl Fn(DocumentKind) -> bool) -> Vec<Sourc
 pub fn endpoint_files(db: &dyn Db) -> Vec<SourceFile> {
     files_of(db, |kind| matches!(kind, DocumentKind::Endpoint(_)))
 }
+
+/// A Python file as its signatures; nothing is imported.
+#[salsa::tracked(returns(ref), no_eq)]
+pub fn python_module(db: &dyn Db, file: SourceFile) -> mxcp_syntax::python::Module {
+    mxcp_syntax::python::parse(file.text(db))
+}

@@ -8,8 +8,8 @@ use mxcp_base::SourceFile;
 
 use crate::Db;
 use crate::check::check_file;
-use crate::check::python::{entry_function, python_module};
-use crate::documents::endpoint_def;
+use crate::check::python::entry_function;
+use crate::documents::{endpoint_def, python_module};
 use crate::finding::TextOrigin;
 use crate::lower::endpoint::{EndpointDef, Language, PolicyDef};
 use crate::sql::{Bound, SqlText, analyze_sql, bind_endpoint, effects, endpoint_source};

@@ -5,8 +5,7 @@ use mxcp_base::paths;
 use mxcp_catalog::FunctionStub;
 
 use crate::Db;
-use crate::check::python::python_module;
-use crate::documents::{find_file, site};
+use crate::documents::{find_file, python_module, site};
 
 /// Functions named `<method>_<plugin>`, of every `@udf` method of `MXCPPlugin`.
 #[salsa::tracked(returns(ref))]

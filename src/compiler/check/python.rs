@@ -5,14 +5,10 @@ use mxcp_base::{SourceFile, codes, paths, suggest};
 use mxcp_syntax::python::{Function, Module, ParamKind};
 
 use crate::Db;
+use crate::documents::python_module;
 use crate::finding::{Anchor, Finding, TextOrigin};
 use crate::lower::endpoint::EndpointDef;
 use crate::sql::endpoint_source;
-
-#[salsa::tracked(returns(ref), no_eq)]
-pub fn python_module(db: &dyn Db, file: SourceFile) -> Module {
-    mxcp_syntax::python::parse(file.text(db))
-}
 
 /// Which function serves an endpoint: a tool's has its name; a resource's is `main`, the file's
 /// stem, or the first public function.

@@ -1,29 +1,24 @@
 //! Checks of the dbt layer, and the bridge from its problems to findings.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
-
 use mxcp_base::{Code, SourceFile, codes};
-use petgraph::algo::tarjan_scc;
-use petgraph::graph::DiGraph;
 
 use super::data_tests::test_problems;
-use super::index::{
-    dbt_project, model_files, node_name, properties, ref_index, relation_index, seed_files,
-};
+use super::index::{dbt_project, model_files, node_name, properties, ref_index, seed_files};
 use super::node::{
-    NodeProperties, is_enabled, is_ephemeral, mentions, node_config, node_properties,
-    node_relation, render_model,
+    NodeProperties, is_enabled, is_ephemeral, node_config, node_properties, node_relation,
+    render_model,
 };
+use super::readers::readers;
 use super::schema::{bind_model, model_schema, seed_columns};
 use crate::Db;
 use crate::check::documents::{Schema, check_yaml};
 use crate::check::sql::sql_errors;
 use crate::dbt::{At, Problem, lower_macros, map_to_template, schema as contract, tests};
-use crate::documents::{DocumentKind, endpoint_def, endpoint_files};
+use crate::documents::DocumentKind;
 use crate::finding::{Anchor, Finding, TextOrigin};
 use crate::inputs::Settings;
 use crate::relations::RelationSchema;
-use crate::sql::{Bound, SqlText, analyze_sql, endpoint_source};
+use crate::sql::Bound;
 
 /// A problem of the front end as a finding in `file`.
 fn finding(file: SourceFile, problem: &Problem) -> Finding {
@@ -215,73 +210,6 @@ fn dynamic_anchor(file: SourceFile, text: &str, reason: &str) -> Anchor {
     }
 }
 
-/// Everything that cannot be checked because this node is broken, nearest first.
-fn readers(db: &dyn Db, broken: SourceFile) -> Vec<(Anchor, String)> {
-    let mut labels = Vec::new();
-    let mut reached = HashSet::from([broken]);
-    let mut open = vec![broken];
-    while let Some(node) = open.pop() {
-        let name = node_name(db, node);
-        for file in model_files(db) {
-            let reads = mentions(db, *file).0.refs.iter().find(|r| r.name == name);
-            if let Some(reference) = reads
-                && is_enabled(db, *file)
-                && reached.insert(*file)
-            {
-                let range = mxcp_base::TextRange::new(
-                    reference.range.start.into(),
-                    reference.range.end.into(),
-                );
-                labels.push((
-                    Anchor::text(*file, range),
-                    format!("model `{}` reads it", node_name(db, *file)),
-                ));
-                open.push(*file);
-            }
-        }
-    }
-    let relations: BTreeSet<_> = relation_index(db)
-        .iter()
-        .filter(|(_, file)| reached.contains(file) && !is_ephemeral(db, **file))
-        .map(|(name, _)| name.clone())
-        .collect();
-    for file in endpoint_files(db) {
-        let (Some(def), Some(Ok((text, origin)))) =
-            (endpoint_def(db, *file), endpoint_source(db, *file))
-        else {
-            continue;
-        };
-        if !def.enabled || def.language != crate::lower::endpoint::Language::Sql {
-            continue;
-        }
-        let analysis = analyze_sql(db, SqlText::new(db, text.to_string()));
-        let table = analysis
-            .statements
-            .iter()
-            .flat_map(|s| &s.relations)
-            .find(|t| {
-                let schema = t.schema.as_deref().unwrap_or("main");
-                relations
-                    .contains(&mxcp_artifact::RelationName::in_schema(schema, &t.name).folded())
-            });
-        if let Some(table) = table {
-            let anchor = match &table.range {
-                Some(range) => Anchor::inside(origin, range.clone()),
-                None => Anchor::origin(origin),
-            };
-            labels.push((
-                anchor,
-                format!(
-                    "{} `{}` reads it and is not checked until it is mended",
-                    def.kind,
-                    def.id().unwrap_or_default()
-                ),
-            ));
-        }
-    }
-    labels
-}
-
 fn check_properties(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
     check_yaml(db, file, Schema::DbtProperties, findings);
     let (entries, problems) = properties(db, file);
@@ -408,87 +336,4 @@ fn bind_model_if_model(db: &dyn Db, node: SourceFile) -> Option<&Bound> {
     (kind == DocumentKind::DbtModel)
         .then(|| bind_model(db, node))
         .flatten()
-}
-
-/// Findings about the dbt layer as a whole: loops.
-pub fn check_project(db: &dyn Db, findings: &mut Vec<Finding>) {
-    if dbt_project(db).is_none() {
-        return;
-    }
-    let index = ref_index(db);
-    let mut graph = DiGraph::<SourceFile, ()>::new();
-    let nodes: HashMap<SourceFile, _> = index
-        .values()
-        .map(|file| (*file, graph.add_node(*file)))
-        .collect();
-    // By name, so that the graph and with it the report do not depend on hashing.
-    for file in index.values() {
-        let Some(from) = nodes.get(file) else {
-            continue;
-        };
-        if crate::documents::document_kind(db, *file) != DocumentKind::DbtModel {
-            continue;
-        }
-        for reference in &mentions(db, *file).0.refs {
-            if let Some(to) = index.get(&reference.name).and_then(|f| nodes.get(f)) {
-                graph.update_edge(*from, *to, ());
-            }
-        }
-    }
-    for component in tarjan_scc(&graph) {
-        let mut members: Vec<SourceFile> = component
-            .iter()
-            .filter_map(|n| graph.node_weight(*n).copied())
-            .collect();
-        let is_loop = members.len() > 1
-            || component
-                .first()
-                .is_some_and(|n| graph.find_edge(*n, *n).is_some());
-        if is_loop {
-            members.sort_by(|a, b| node_name(db, *a).cmp(node_name(db, *b)));
-            findings.extend(loop_finding(db, &members));
-        }
-    }
-}
-
-/// One finding for a whole loop, at the first member's reference to the next one.
-fn loop_finding(db: &dyn Db, members: &[SourceFile]) -> Option<Finding> {
-    let first = *members.first()?;
-    let names: BTreeSet<&str> = members.iter().map(|m| node_name(db, *m)).collect();
-    // Walk from the first member along references inside the loop until it closes.
-    let mut path = vec![first];
-    let mut at = first;
-    loop {
-        let next = mentions(db, at)
-            .0
-            .refs
-            .iter()
-            .filter(|r| names.contains(r.name.as_str()))
-            .filter_map(|r| members.iter().find(|m| node_name(db, **m) == r.name))
-            .min_by_key(|m| (path.contains(m) && **m != first, node_name(db, **m)))?;
-        if path.contains(next) {
-            break;
-        }
-        path.push(*next);
-        at = *next;
-    }
-    let mut shown: Vec<String> = path
-        .iter()
-        .map(|m| format!("`{}`", node_name(db, *m)))
-        .collect();
-    shown.push(format!("`{}`", node_name(db, first)));
-    let reference = mentions(db, first)
-        .0
-        .refs
-        .iter()
-        .find(|r| names.contains(r.name.as_str()))?;
-    let range = mxcp_base::TextRange::new(reference.range.start.into(), reference.range.end.into());
-    Some(
-        Finding::new(
-            codes::MX0403,
-            format!("models form a cycle: {}", shown.join(" → ")),
-            Anchor::text(first, range),
-        )
-        .help("remove one of these references"),
-    )
 }

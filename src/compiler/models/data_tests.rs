@@ -6,7 +6,7 @@ use mxcp_artifact::Digest;
 use mxcp_artifact::dbt::{Node, NodeSpec};
 use mxcp_base::SourceFile;
 
-use super::graph::{inline_ephemeral, unique_id};
+use super::compile::{inline_ephemeral, unique_id};
 use super::index::{
     dbt_project, macro_set, node_name, properties, property_files, ref_index, singular_test_files,
 };

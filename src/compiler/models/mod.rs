@@ -3,13 +3,17 @@
 //! Only the root project is loaded; packages come later.
 
 mod check;
+mod compile;
+mod cycles;
 mod data_tests;
 mod graph;
 mod index;
 mod node;
+mod readers;
 mod schema;
 
-pub use check::{check_dbt_file, check_project};
+pub use check::check_dbt_file;
+pub use cycles::check_project;
 pub use graph::dbt_graph;
 pub use index::{dbt_kind, model_for_relation, relation_names};
 pub use schema::model_schema;
