@@ -30,11 +30,11 @@ impl Failure {
     }
 }
 
-/// Sends the program's log to standard error. The protocol library stays at warnings: below that it
+/// Sends the program's log to standard error. The protocol library stays at errors: below that it
 /// writes whole requests, arguments included.
 pub(crate) fn log_to_stderr(debug: bool) {
     let level = if debug { "debug" } else { "warn" };
-    let filter = std::env::var("MXCP_LOG").unwrap_or_else(|_| format!("{level},rmcp=warn"));
+    let filter = std::env::var("MXCP_LOG").unwrap_or_else(|_| format!("{level},rmcp=error"));
     // A second call finds the first one's subscriber in place, which is as good.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::new(filter))

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use mxcp_artifact::{Column, Effects, Relation, RelationKind, RelationName, SqlType, TypeDef};
 use mxcp_artifact::{Format, TypeKind};
 use mxcp_base::{Content, SourceFile, paths};
-use mxcp_catalog::{Analysis, BindOutcome, BindRequest, FunctionStub, SqlError, TableRef};
+use mxcp_catalog::{
+    Analysis, BindOutcome, BindRequest, FunctionStub, SqlError, SqlErrorKind, TableRef,
+};
 
 use crate::Db;
 use crate::documents::{endpoint_def, find_file};
@@ -192,38 +194,59 @@ pub fn bind_text(
     if poisoned {
         return (Bound::Poisoned, reads);
     }
-    let mut typed = Vec::new();
-    for (name, ty) in parameters {
-        match ty {
-            Some(ty) => typed.push((name.clone(), ty.clone())),
-            None => {
-                opaque.get_or_insert_with(|| {
-                    format!("the type of `${name}` is known only when it is called")
-                });
-            }
-        }
-    }
     if let Some(reason) = opaque {
         return (Bound::Opaque(reason), reads);
     }
+    let untyped = parameters.iter().find(|(_, ty)| ty.is_none());
     let request = BindRequest {
         sql: text.to_owned(),
-        parameters: typed,
+        parameters: parameters
+            .iter()
+            .map(|(name, ty)| (name.clone(), ty.clone().unwrap_or(SqlType::Null)))
+            .collect(),
         relations: relations.into_values().collect(),
         functions: runtime_functions(db),
     };
-    let bound = match bind_query(db, BindKey::new(db, request)) {
-        BindOutcome::Bound { columns } => Bound::Columns {
+    let outcome = bind_query(db, BindKey::new(db, request));
+    let bound = match (outcome, untyped) {
+        (BindOutcome::Bound { columns }, None) => Bound::Columns {
             columns: columns.clone(),
             single_row: analysis.statements.last().is_some_and(|s| s.single_row),
         },
-        BindOutcome::Failed(errors) => Bound::Failed {
+        (BindOutcome::Failed(errors), None) => Bound::Failed {
             errors: errors.clone(),
             missing,
         },
-        BindOutcome::Opaque { reason } => Bound::Opaque(reason.clone()),
+        (BindOutcome::Opaque { reason }, None) => Bound::Opaque(reason.clone()),
+        (outcome, Some((name, _))) => without_types(outcome, name, missing),
     };
     (bound, reads)
+}
+
+/// What can be said although the type of a parameter is unknown: names that do not exist.
+fn without_types(outcome: &BindOutcome, parameter: &str, missing: Vec<TableRef>) -> Bound {
+    let errors: Vec<SqlError> = match outcome {
+        BindOutcome::Failed(errors) => errors
+            .iter()
+            .filter(|e| {
+                matches!(
+                    e.kind,
+                    SqlErrorKind::Syntax
+                        | SqlErrorKind::UnknownTable
+                        | SqlErrorKind::UnknownColumn
+                        | SqlErrorKind::UnknownFunction
+                )
+            })
+            .cloned()
+            .collect(),
+        BindOutcome::Bound { .. } | BindOutcome::Opaque { .. } => Vec::new(),
+    };
+    if errors.is_empty() {
+        return Bound::Opaque(format!(
+            "the type of `${parameter}` is known only when it is called"
+        ));
+    }
+    Bound::Failed { errors, missing }
 }
 
 /// A firewall over the environment: a changed table does not reach queries that only ask for macros.
