@@ -247,3 +247,48 @@ fn a_database_that_cannot_be_used_is_explained() {
     // Checking needs no database.
     run(dir.path(), &["validate"]).ok();
 }
+
+#[test]
+fn a_locked_database_is_explained_and_checking_goes_on() {
+    use std::io::BufRead as _;
+    let dir = built_customer_360();
+    let script = "import duckdb, sys\nc = duckdb.connect('dev.duckdb')\nprint('held', flush=True)\nsys.stdin.read()";
+    let mut holder =
+        std::process::Command::new(crate::support::repository().join(".venv/bin/python"))
+            .args(["-c", script])
+            .current_dir(dir.path())
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .expect("python starts");
+    let mut line = String::new();
+    std::io::BufReader::new(holder.stdout.take().expect("piped"))
+        .read_line(&mut line)
+        .expect("python prints");
+    assert_eq!(line.trim(), "held");
+
+    let pid = holder.id().to_string();
+    for args in [
+        [
+            "run",
+            "tool",
+            "get_customer_metrics",
+            "-p",
+            "customer_id=cust_123",
+        ]
+        .as_slice(),
+        &["dbt", "run"],
+        &["serve", "--transport", "stdio"],
+    ] {
+        let ran = run(dir.path(), args);
+        assert_eq!(ran.code, 1, "{args:?}: {ran:#?}");
+        assert!(ran.stderr.contains(&pid), "{args:?}: {ran:#?}");
+        assert!(ran.stderr.contains("dev.duckdb"), "{args:?}: {ran:#?}");
+    }
+    run(dir.path(), &["validate"]).ok();
+    run(dir.path(), &["build"]).ok();
+
+    drop(holder.stdin.take());
+    holder.wait().expect("python ends");
+    run(dir.path(), &["dbt", "run"]).ok();
+}

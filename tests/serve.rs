@@ -35,7 +35,13 @@ fn serves_from_the_manifest_alone() {
         }
         fs::remove_dir_all(path).expect("removable");
     }
+    // A root-level source is no reason to build again either.
+    fs::remove_file(dir.path().join("dbt_project.yml")).expect("removable");
+    fs::remove_dir_all(dir.path().join("sql")).expect("removable");
+    let manifest = dir.path().join("target/mxcp/manifest.json");
+    let before = fs::read(&manifest).expect("built");
     let seen = client(dir.path());
+    assert_eq!(before, fs::read(&manifest).expect("still there"));
     let tools: Vec<&str> = seen["tools"]
         .as_array()
         .expect("a list")
@@ -71,4 +77,19 @@ fn serves_from_the_manifest_alone() {
         seen["prompt"]["messages"][0]["content"]["text"].is_string(),
         "{seen:#}"
     );
+}
+
+#[test]
+fn a_changed_python_file_is_not_served_without_its_sources() {
+    let dir = built_customer_360();
+    run(dir.path(), &["build"]).ok();
+    for folder in ["tools", "resources", "prompts", "sql"] {
+        fs::remove_dir_all(dir.path().join(folder)).expect("removable");
+    }
+    let python = dir.path().join("python/ml_predictions.py");
+    let text = fs::read_to_string(&python).expect("there");
+    fs::write(&python, format!("{text}\n# changed\n")).expect("writable");
+    let ran = run(dir.path(), &["serve", "--transport", "stdio"]);
+    assert_eq!(ran.code, 1, "{ran:#?}");
+    assert!(ran.stderr.contains("python/ml_predictions.py"), "{ran:#?}");
 }

@@ -49,7 +49,7 @@ impl fmt::Display for EndpointKind {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Parameter {
     pub name: String,
-    #[serde(flatten)]
+    #[serde(rename = "type")]
     pub ty: TypeDef,
 }
 

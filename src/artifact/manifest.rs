@@ -236,3 +236,40 @@ impl std::fmt::Display for ReadError {
 }
 
 impl std::error::Error for ReadError {}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::Manifest;
+
+    #[test]
+    fn reads_back_every_number_it_writes() {
+        let text = json!({
+            "format_version": 1,
+            "toolchain": { "compiler": "0", "engine": "e" },
+            "project": {
+                "name": "p", "profile": "d", "profiles": {}, "python_path": "python",
+                "plugin_path": "plugins", "site": { "mxcp": 1 },
+            },
+            "endpoints": [{
+                "kind": "tool", "name": "t", "path": "tools/t.yml", "input_schema": {},
+                "parameters": [{
+                    "name": "a",
+                    "type": {
+                        "type": "string", "minLength": 2, "minimum": 1.5, "default": 3,
+                        "properties": [{ "name": "b", "type": { "type": "array", "maxItems": 4 } }],
+                    },
+                }],
+                "body": { "prompt": { "messages": [] } },
+            }],
+            "sources": {},
+        })
+        .to_string();
+        let manifest: Manifest = serde_json::from_str(&text).expect("it is a manifest");
+        let again: Manifest = serde_json::from_str(&manifest.to_json().expect("it can be written"))
+            .expect("it reads its own text");
+        assert_eq!(manifest, again);
+        assert_eq!(again.endpoints[0].parameters[0].ty.min_length, Some(2));
+    }
+}

@@ -91,7 +91,7 @@ impl Format {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Property {
     pub name: String,
-    #[serde(flatten)]
+    #[serde(rename = "type")]
     pub ty: TypeDef,
 }
 

@@ -29,6 +29,13 @@ pub(crate) struct Args {
     debug: bool,
 }
 
+#[derive(serde::Serialize)]
+struct SiteFile<'a> {
+    mxcp: u32,
+    project: &'a str,
+    profile: &'a str,
+}
+
 const DIRECTORIES: [&str; 10] = [
     "tools",
     "resources",
@@ -114,9 +121,12 @@ fn init(args: &Args) -> Result<String, Failure> {
         files.push(("sql/hello-world.sql", HELLO_SQL.to_owned()));
         files.push(("tools/hello-world.yml", HELLO_TOOL.to_owned()));
     }
-    let site = json!({ "mxcp": 1, "project": project, "profile": args.profile });
-    let site = serde_yaml::to_string(&site)
-        .map_err(|e| Failure::new(format!("{SITE_FILE} cannot be written: {e}")))?;
+    let site = serde_yaml::to_string(&SiteFile {
+        mxcp: 1,
+        project: &project,
+        profile: &args.profile,
+    })
+    .map_err(|e| Failure::new(format!("{SITE_FILE} cannot be written: {e}")))?;
     // Last: a folder with a site file is a project.
     files.push((SITE_FILE, site));
     let mut out = format!(

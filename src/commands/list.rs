@@ -1,8 +1,8 @@
 //! `mxcp list`: the endpoints of the project. Opens no database.
 
 use mxcp_artifact::EndpointKind;
-use mxcp_base::{Severity, codes};
-use mxcp_compiler::diagnostics::file_diagnostics;
+use mxcp_base::Severity;
+use mxcp_compiler::diagnostics::shape_diagnostics;
 use mxcp_compiler::documents::{endpoint_def, endpoint_files};
 use serde_json::{Value, json};
 
@@ -32,7 +32,7 @@ struct Entry {
 }
 
 pub(crate) fn run(args: &Args) -> u8 {
-    let session = match Session::open(args.profile.as_deref()) {
+    let session = match Session::open_sources(args.profile.as_deref()) {
         Ok(session) => session,
         Err(failure) => return output::fail(args.json_output, &failure),
     };
@@ -69,16 +69,9 @@ fn entries(session: &Session) -> Vec<Entry> {
         if def.is_some_and(|d| !d.enabled) {
             continue;
         }
-        let shape_errors: Vec<_> = file_diagnostics(db, *file)
-            .iter()
-            .filter(|d| d.severity == Severity::Error)
-            .filter(|d| {
-                let shape = [codes::MX0002, codes::MX0003, codes::MX0005].contains(&d.code)
-                    && d.primary.file == file.path(db);
-                shape || d.code.to_string().starts_with("MX01")
-            })
-            .collect();
-        let error = output::first_message(shape_errors.iter().copied());
+        let shape = shape_diagnostics(db, *file);
+        let errors = shape.iter().filter(|d| d.severity == Severity::Error);
+        let error = output::first_message(errors);
         let usable = def.filter(|_| error.is_none());
         entries.push(Entry {
             path: file.path(db).to_owned(),

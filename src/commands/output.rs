@@ -34,7 +34,8 @@ impl Failure {
 /// writes whole requests, arguments included.
 pub(crate) fn log_to_stderr(debug: bool) {
     let level = if debug { "debug" } else { "warn" };
-    let filter = std::env::var("MXCP_LOG").unwrap_or_else(|_| format!("{level},rmcp=error"));
+    let filter = std::env::var("MXCP_LOG").unwrap_or_else(|_| level.to_owned());
+    let filter = format!("{filter},rmcp=error,salsa=warn");
     // A second call finds the first one's subscriber in place, which is as good.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::new(filter))

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use mxcp_artifact::manifest::MANIFEST_PATH;
 use mxcp_artifact::{Digest, Manifest};
-use mxcp_base::FileSet;
-use mxcp_base::Severity;
 use mxcp_base::render::{Format, summary};
-use mxcp_compiler::documents::{DocumentKind, document_kind};
+use mxcp_base::{FileSet, Severity, paths};
+use mxcp_compiler::documents::{DocumentKind, document_kind, endpoint_files};
 use mxcp_runtime::Runtime;
 use serde_json::json;
 
@@ -54,11 +53,11 @@ pub(crate) fn run(args: &Args) -> u8 {
             );
         }
     }
-    let session = match Session::open(args.common.profile.as_deref()) {
+    let mut session = match Session::open_sources(args.common.profile.as_deref()) {
         Ok(session) => session,
         Err(failure) => return output::fail(json, &failure),
     };
-    let mut manifest = match current_manifest(&session, args) {
+    let mut manifest = match current_manifest(&mut session, args) {
         Ok(manifest) => manifest,
         Err(code) => return code,
     };
@@ -98,7 +97,7 @@ pub(crate) fn run(args: &Args) -> u8 {
 }
 
 /// The manifest on disk if it matches the sources, else a new one.
-fn current_manifest(session: &Session, args: &Args) -> Result<Manifest, u8> {
+fn current_manifest(session: &mut Session, args: &Args) -> Result<Manifest, u8> {
     let json = args.common.json_output;
     let stored = Manifest::read(&session.root.join(MANIFEST_PATH));
     if let Ok(manifest) = stored {
@@ -109,6 +108,15 @@ fn current_manifest(session: &Session, args: &Args) -> Result<Manifest, u8> {
                     json,
                     &Failure::new("mxcp.lock does not match the manifest")
                         .help("run `mxcp build`, review the change and commit mxcp.lock"),
+                ));
+            }
+            Some(path) if is_deployment(session, &manifest) => {
+                return Err(output::fail(
+                    json,
+                    &Failure::new(format!(
+                        "`{path}` is not what the manifest was built from, and the sources to build it again are not here"
+                    ))
+                    .help("deploy the manifest together with the files it was built with"),
                 ));
             }
             Some(path) if args.locked => {
@@ -132,7 +140,8 @@ fn current_manifest(session: &Session, args: &Args) -> Result<Manifest, u8> {
     build_now(session, args)
 }
 
-fn build_now(session: &Session, args: &Args) -> Result<Manifest, u8> {
+fn build_now(session: &mut Session, args: &Args) -> Result<Manifest, u8> {
+    session.load_catalog();
     let json = args.common.json_output;
     let diagnostics = session.diagnostics();
     let errors: Vec<_> = diagnostics
@@ -184,6 +193,11 @@ fn lock_matches(session: &Session, manifest: &Manifest) -> bool {
         .is_some_and(|lock| lock == manifest.lock())
 }
 
+/// Whether only the manifest was deployed: it has endpoints, and there is no file of one.
+fn is_deployment(session: &Session, manifest: &Manifest) -> bool {
+    !manifest.endpoints.is_empty() && endpoint_files(&session.db).is_empty()
+}
+
 /// A source that no longer matches the manifest. Sources that are gone with all their neighbours are
 /// a deployment without sources, which is what manifests are for.
 fn stale_source(session: &Session, manifest: &Manifest) -> Option<String> {
@@ -194,6 +208,8 @@ fn stale_source(session: &Session, manifest: &Manifest) -> Option<String> {
                 return Some(path.clone());
             }
             Some(_) => {}
+            // Python is loaded from its file, so that one must be there.
+            None if paths::extension(path) == "py" => return Some(path.clone()),
             None if has_siblings(files.keys(), path) => return Some(path.clone()),
             None => {}
         }
@@ -213,11 +229,12 @@ fn stale_source(session: &Session, manifest: &Manifest) -> Option<String> {
 }
 
 fn has_siblings<'a>(mut paths: impl Iterator<Item = &'a String>, path: &str) -> bool {
-    let folder = |p: &str| {
-        p.rsplit_once('/')
-            .map_or("", |(folder, _)| folder)
-            .to_owned()
+    // The root always has the site file in it, which says nothing about the others.
+    let Some((wanted, _)) = path.rsplit_once('/') else {
+        return false;
     };
-    let wanted = folder(path);
-    paths.any(|p| folder(p) == wanted)
+    paths.any(|p| {
+        p.rsplit_once('/')
+            .is_some_and(|(folder, _)| folder == wanted)
+    })
 }

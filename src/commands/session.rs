@@ -29,8 +29,15 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Opens the project around the current directory.
+    /// Opens the project around the current directory, with what its database holds.
     pub(crate) fn open(profile: Option<&str>) -> Result<Self, Failure> {
+        let mut session = Self::open_sources(profile)?;
+        session.load_catalog();
+        Ok(session)
+    }
+
+    /// Opens the project without looking at its database: enough where no SQL is bound.
+    pub(crate) fn open_sources(profile: Option<&str>) -> Result<Self, Failure> {
         let root = find_root()?;
         let system = OsSystem::new(&root);
         let files = read_sources(&root, &system)?;
@@ -41,23 +48,23 @@ impl Session {
             .or_else(|| std::env::var("MXCP_PROFILE").ok().filter(|p| !p.is_empty()));
         set_profile(&mut db, chosen.clone());
         let config = config::load()?;
-        let (project, profile) = match site(&db) {
-            Some(site) => (
-                site.project.clone(),
-                chosen.unwrap_or_else(|| site.profile.clone()),
-            ),
-            None => (String::new(), chosen.unwrap_or_else(|| "default".into())),
-        };
-        let mut session = Self {
+        let profile = chosen
+            .or_else(|| site(&db).map(|site| site.profile.clone()))
+            .unwrap_or_else(|| "default".into());
+        Ok(Self {
             root,
             system,
             db,
             profile,
             config,
-        };
-        let environment = session.environment(&project);
-        set_environment(&mut session.db, environment);
-        Ok(session)
+        })
+    }
+
+    /// Brings what the database holds into the graph.
+    pub(crate) fn load_catalog(&mut self) {
+        let project = site(&self.db).map_or_else(String::new, |site| site.project.clone());
+        let environment = self.environment(&project);
+        set_environment(&mut self.db, environment);
     }
 
     /// The file of the active profile's database.

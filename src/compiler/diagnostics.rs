@@ -6,7 +6,7 @@ use mxcp_base::{
 };
 
 use crate::Db;
-use crate::check::check_file;
+use crate::check::{check_file, shape_findings};
 use crate::documents::{find_file, parse_yaml, site};
 use crate::finding::{Anchor, Finding, Place};
 use crate::inputs::Settings;
@@ -21,6 +21,14 @@ pub fn file_diagnostics(db: &dyn Db, file: SourceFile) -> Vec<Diagnostic> {
         .collect();
     diagnostics.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
     diagnostics
+}
+
+/// Only what keeps an endpoint file from being an endpoint: nothing is bound for it.
+pub fn shape_diagnostics(db: &dyn Db, file: SourceFile) -> Vec<Diagnostic> {
+    shape_findings(db, file)
+        .iter()
+        .filter_map(|finding| resolve(db, finding))
+        .collect()
 }
 
 /// All diagnostics of the project, sorted by file and position, each once.

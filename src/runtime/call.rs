@@ -237,6 +237,9 @@ pub struct Outcome {
     pub rows: Option<usize>,
 }
 
+/// How a message begins that is about the value of one parameter; its name and `': ` follow.
+pub(crate) const PARAMETER_ERROR: &str = "Error validating parameter '";
+
 /// Why a call gave no result. The text is what the caller sees.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CallError {
@@ -268,10 +271,15 @@ impl CallError {
         }
     }
 
-    /// Only the reason of a denial, which tests and the audit log show apart.
+    /// The text without what names the stage of the call: the reason of a denial, or what is wrong
+    /// with the value of a parameter.
     pub fn cause(&self) -> Option<&str> {
         match self {
             Self::Denied { reason, .. } => Some(reason),
+            Self::InvalidInput(text) => text
+                .strip_prefix(PARAMETER_ERROR)
+                .and_then(|rest| rest.split_once("': "))
+                .map(|(_, cause)| cause),
             _ => None,
         }
     }

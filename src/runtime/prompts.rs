@@ -1,7 +1,7 @@
 //! Prompts: Jinja templates over the parameters, in a sandbox. A template can neither read files nor
 //! reach anything but its parameters, and it cannot run for ever.
 
-use minijinja::value::{Serde, ValueKind};
+use minijinja::value::ValueKind;
 use minijinja::{Environment, Error, ErrorKind, State, Value as Jinja};
 use mxcp_artifact::PromptBody;
 use serde_json::{Map, Value, json};
@@ -76,7 +76,7 @@ impl Prompt {
 
     /// Renders all messages: a list of `{prompt, role, type}`.
     pub(crate) fn render(&self, parameters: &Map<String, Value>) -> Result<Value, String> {
-        let context = Jinja::from(Serde(parameters));
+        let context = object(parameters);
         self.messages
             .iter()
             .map(|message| {
@@ -90,6 +90,30 @@ impl Prompt {
             })
             .collect()
     }
+}
+
+// By hand: a number of `serde_json` that is written by another serializer is an object.
+fn jinja(value: &Value) -> Jinja {
+    match value {
+        Value::Null => Jinja::from(()),
+        Value::Bool(value) => Jinja::from(*value),
+        Value::Number(number) => match (number.as_i128(), number.as_f64()) {
+            (Some(value), _) => Jinja::from(value),
+            (None, Some(value)) => Jinja::from(value),
+            (None, None) => Jinja::from(number.to_string()),
+        },
+        Value::String(text) => Jinja::from(text.as_str()),
+        Value::Array(items) => items.iter().map(jinja).collect(),
+        Value::Object(fields) => object(fields),
+    }
+}
+
+fn object(fields: &Map<String, Value>) -> Jinja {
+    Jinja::from_pairs(
+        fields
+            .iter()
+            .map(|(name, value)| (Jinja::from(name.as_str()), jinja(value))),
+    )
 }
 
 fn describe(error: &Error) -> String {
@@ -237,6 +261,18 @@ mod tests {
                 parameters
             )
             .is_err()
+        );
+    }
+
+    #[test]
+    fn numbers_print_as_they_are() {
+        let parameters = json!({"n": 4, "rate": 2.0, "row": {"l": [1, 0.5]}, "text": "3"});
+        assert_eq!(
+            render(
+                "{{ n }} {{ n / 8 }} {{ rate }} {{ row.l[1] + 1 }} {{ row }} {{ text }}",
+                parameters
+            ),
+            Ok("4 0.5 2.0 1.5 {'l': [1, 0.5]} 3".into())
         );
     }
 

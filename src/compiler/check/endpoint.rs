@@ -3,7 +3,7 @@
 use mxcp_artifact::EndpointKind;
 use mxcp_base::{SourceFile, codes};
 
-use super::{documents, policy, prompt, python, sql, tests};
+use super::{documents, policy, prompt, python, shape_findings, sql, tests};
 use crate::Db;
 use crate::documents::{endpoint_def, parse_yaml};
 use crate::finding::{Anchor, Finding};
@@ -11,7 +11,8 @@ use crate::index::name_clashes;
 use crate::lower::endpoint::{EndpointDef, Language};
 use crate::sql::{SourceProblem, endpoint_source};
 
-pub(super) fn check_endpoint(
+/// Whether the file is an endpoint: of the folder's kind, in the language's form, with a name of its own.
+pub(super) fn check_shape(
     db: &dyn Db,
     file: SourceFile,
     kind: EndpointKind,
@@ -29,13 +30,16 @@ pub(super) fn check_endpoint(
         return;
     }
     documents::check_yaml(db, file, documents::Schema::Endpoint, findings);
-    let Some(def) = endpoint_def(db, file) else {
+    if let Some(def) = endpoint_def(db, file).filter(|def| def.enabled) {
+        check_names(db, file, def, findings);
+    }
+}
+
+pub(super) fn check_endpoint(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
+    findings.extend(shape_findings(db, file).iter().cloned());
+    let Some(def) = endpoint_def(db, file).filter(|def| def.enabled) else {
         return;
     };
-    if !def.enabled {
-        return;
-    }
-    check_names(db, file, def, findings);
     match def.kind {
         EndpointKind::Prompt => prompt::check_messages(db, file, def, findings),
         EndpointKind::Tool | EndpointKind::Resource => {

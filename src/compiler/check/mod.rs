@@ -24,23 +24,13 @@ use crate::finding::{Anchor, Finding};
 pub fn check_file(db: &dyn Db, file: SourceFile) -> Vec<Finding> {
     let kind = document_kind(db, file);
     let mut findings = Vec::new();
-    if let Content::Unreadable(reason) = file.content(db) {
-        // Files the project does not use may be anything.
-        if kind != DocumentKind::Other {
-            findings.push(
-                Finding::new(
-                    codes::MX0002,
-                    format!("`{}` cannot be read: {reason}", file.path(db)),
-                    Anchor::file(file),
-                )
-                .help("save it as UTF-8 text, or remove it"),
-            );
-        }
+    if let Some(finding) = unreadable(db, file, kind) {
+        findings.push(finding);
         return findings;
     }
     match kind {
         DocumentKind::Site => project::check_site(db, file, &mut findings),
-        DocumentKind::Endpoint(kind) => endpoint::check_endpoint(db, file, kind, &mut findings),
+        DocumentKind::Endpoint(_) => endpoint::check_endpoint(db, file, &mut findings),
         DocumentKind::Eval => evals::check_evals(db, file, &mut findings),
         DocumentKind::IgnoredYaml => findings.push(
             Finding::new(
@@ -52,5 +42,35 @@ pub fn check_file(db: &dyn Db, file: SourceFile) -> Vec<Finding> {
         ),
         _ => crate::models::check_dbt_file(db, file, kind, &mut findings),
     }
+    findings
+}
+
+// Files the project does not use may be anything.
+fn unreadable(db: &dyn Db, file: SourceFile, kind: DocumentKind) -> Option<Finding> {
+    let Content::Unreadable(reason) = file.content(db) else {
+        return None;
+    };
+    (kind != DocumentKind::Other).then(|| {
+        Finding::new(
+            codes::MX0002,
+            format!("`{}` cannot be read: {reason}", file.path(db)),
+            Anchor::file(file),
+        )
+        .help("save it as UTF-8 text, or remove it")
+    })
+}
+
+/// The part of [`check_file`] that says whether an endpoint file is one.
+#[salsa::tracked(returns(ref))]
+pub fn shape_findings(db: &dyn Db, file: SourceFile) -> Vec<Finding> {
+    let document = document_kind(db, file);
+    let DocumentKind::Endpoint(kind) = document else {
+        return Vec::new();
+    };
+    if let Some(finding) = unreadable(db, file, document) {
+        return vec![finding];
+    }
+    let mut findings = Vec::new();
+    endpoint::check_shape(db, file, kind, &mut findings);
     findings
 }

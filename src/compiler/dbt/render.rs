@@ -391,7 +391,7 @@ impl Work<'_> {
         };
         let help = if called_on && via.is_none() {
             Some(format!(
-                "if `{name}` is a package, install it: its macros are read from `dbt_packages`"
+                "if `{name}` is a package: macros of packages are not available yet"
             ))
         } else {
             help

@@ -193,7 +193,7 @@ fn all_mistakes_of_a_template_in_one_run() {
             (
                 "MX0409",
                 "dbt_utils",
-                "if `dbt_utils` is a package, install it: its macros are read from `dbt_packages`"
+                "if `dbt_utils` is a package: macros of packages are not available yet"
             ),
             ("MX0401", "ref('stg_order')", "did you mean `stg_orders`?"),
             (

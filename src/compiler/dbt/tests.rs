@@ -381,7 +381,7 @@ fn unknown_test(input: &TestInput<'_>) -> Problem {
                 test.test
             ),
         )
-        .help("its macros are read from `dbt_packages`"),
+        .help("macros of packages are not available yet"),
         namespace => {
             let package = namespace.as_deref().unwrap_or(input.package);
             let names: Vec<&str> = input

@@ -141,7 +141,7 @@ fn mistakes_stand_at_the_test() {
             (
                 at(3, ""),
                 "MX0409",
-                "its macros are read from `dbt_packages`".to_owned()
+                "macros of packages are not available yet".to_owned()
             ),
             (at(4, "/unique"), "MX0414", String::new()),
         ]

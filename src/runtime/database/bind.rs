@@ -481,10 +481,8 @@ pub(crate) fn to_json(cell: &Cell) -> serde_json::Value {
     match cell {
         Cell::Null => Value::Null,
         Cell::Bool(value) => (*value).into(),
-        Cell::Int(value) => i64::try_from(*value)
-            .map(Value::from)
-            .or_else(|_| u64::try_from(*value).map(Value::from))
-            .unwrap_or_else(|_| value.to_string().into()),
+        Cell::Int(value) => number(&value.to_string()),
+        Cell::Decimal(text) => number(text),
         Cell::Float(value) => {
             serde_json::Number::from_f64(*value).map_or(Value::Null, Value::Number)
         }
@@ -503,6 +501,12 @@ pub(crate) fn to_json(cell: &Cell) -> serde_json::Value {
         ),
         other => plain_text(other).into(),
     }
+}
+
+fn number(digits: &str) -> serde_json::Value {
+    digits
+        .parse()
+        .map_or_else(|_| digits.into(), serde_json::Value::Number)
 }
 
 #[cfg(test)]

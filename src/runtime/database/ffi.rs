@@ -259,11 +259,44 @@ impl Prepared {
             };
             let mut result = QueryResult { raw };
             if state != c::DuckDBSuccess {
-                return Err(result.error());
+                return Err(match result.error() {
+                    SqlError::Engine(text) => SqlError::Engine(self.name_own_type(text)),
+                    other => other,
+                });
             }
             Ok(result)
         }
     }
+
+    // DuckDB runs a prepared statement as `EXECUTE` and says so where it refuses it; authors know the
+    // statement they wrote.
+    fn name_own_type(&self, text: String) -> String {
+        match type_name(self.statement_type()) {
+            Some(name) => text.replacen(
+                "Cannot execute statement of type \"EXECUTE\"",
+                &format!("Cannot execute statement of type \"{name}\""),
+                1,
+            ),
+            None => text,
+        }
+    }
+}
+
+// The names in DuckDB's own messages, of the statements that write.
+fn type_name(ty: c::duckdb_statement_type) -> Option<&'static str> {
+    Some(match ty {
+        c::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_INSERT => "INSERT",
+        c::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_UPDATE => "UPDATE",
+        c::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_DELETE => "DELETE",
+        c::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_MERGE_INTO => "MERGE_INTO",
+        c::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_CREATE => "CREATE",
+        c::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_ALTER => "ALTER",
+        c::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_DROP => "DROP",
+        c::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_COPY => "COPY",
+        c::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_SELECT => "SELECT",
+        c::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_CALL => "CALL",
+        _ => return None,
+    })
 }
 
 impl Drop for Prepared {

@@ -2,8 +2,7 @@
 //!
 //! | type | JSON |
 //! |---|---|
-//! | integers of any width | a number within 64 bits, else a string of the digits |
-//! | DECIMAL | a number when a double keeps its digits exactly, else a string of the digits |
+//! | integers of any width, DECIMAL | a number with all its digits |
 //! | FLOAT, DOUBLE | a number; NaN and the infinities are null |
 //! | DATE, TIME, TIMESTAMP, INTERVAL | ISO 8601 text; an instant (TIMESTAMPTZ) is shown in UTC, with `+00:00` |
 //! | UUID, ENUM, BIT, JSON | text |
@@ -12,9 +11,12 @@
 //! | STRUCT, MAP | an object; a map's keys become text |
 //! | UNION | the value it holds |
 //!
-//! A declared type refines two of them: where a `number` is declared, an integer or decimal too long
-//! for exact JSON becomes the nearest double; where an `object` or `array` is declared, JSON text is
-//! parsed.
+//! A declared type refines two of them: where a `string` is declared, a decimal and an integer beyond
+//! 64 bits are text, for clients whose numbers are doubles; where an `object` or `array` is declared,
+//! JSON text is parsed.
+//!
+//! Exact numbers need the `arbitrary_precision` feature of `serde_json`. With it a `Number` written by
+//! another serializer than `serde_json`'s is an object: convert values by hand for those.
 
 use std::cell::Cell as Counter;
 
@@ -33,6 +35,17 @@ pub(crate) struct JsonBuild {
 impl JsonBuild {
     fn count(&self, bytes: usize) {
         self.bytes.set(self.bytes.get() + bytes as u64);
+    }
+
+    // Digits that no double keeps.
+    fn number(&self, text: String, hint: Option<&TypeDef>) -> Value {
+        if !wants(hint, TypeKind::String)
+            && let Ok(number) = text.parse()
+        {
+            self.count(text.len());
+            return Value::Number(number);
+        }
+        self.string(text)
     }
 
     fn string(&self, text: impl Into<String>) -> Value {
@@ -79,12 +92,7 @@ impl Build for JsonBuild {
     }
 
     fn digits(&self, text: String, hint: Option<&TypeDef>) -> Value {
-        if wants(hint, TypeKind::Number)
-            && let Ok(value) = text.parse()
-        {
-            return double(value);
-        }
-        self.string(text)
+        self.number(text, hint)
     }
 
     fn decimal(&self, unscaled: i128, scale: u8, hint: Option<&TypeDef>) -> Value {
@@ -93,11 +101,12 @@ impl Build for JsonBuild {
         }
         let text = decimal_text(unscaled, scale);
         match text.parse::<f64>() {
-            Ok(value) if wants(hint, TypeKind::Number) || keeps_digits(unscaled, &text, value) => {
+            // As short as a double prints: `10.5`, not `10.50`.
+            Ok(value) if !wants(hint, TypeKind::String) && keeps_digits(unscaled, &text, value) => {
                 self.count(8);
                 double(value)
             }
-            _ => self.string(text),
+            _ => self.number(text, hint),
         }
     }
 
@@ -222,17 +231,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn decimals_are_numbers_only_while_exact() {
+    fn decimals_keep_their_digits() {
         let build = JsonBuild::default();
         assert_eq!(build.decimal(1050, 2, None), serde_json::json!(10.5));
         assert_eq!(build.decimal(-5, 3, None), serde_json::json!(-0.005));
         let long = 12_345_678_901_234_567_890_123_i128;
-        assert_eq!(
-            build.decimal(long, 3, None),
-            serde_json::json!("12345678901234567890.123")
-        );
         let number = TypeDef::new(TypeKind::Number);
-        assert!(build.decimal(long, 3, Some(&number)).is_f64());
+        for hint in [None, Some(&number)] {
+            let value = build.decimal(long, 3, hint);
+            assert_eq!(value.to_string(), "12345678901234567890.123");
+        }
+        let string = TypeDef::new(TypeKind::String);
+        assert_eq!(
+            build.decimal(1050, 2, Some(&string)),
+            serde_json::json!("10.50")
+        );
     }
 
     #[test]

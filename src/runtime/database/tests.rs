@@ -85,6 +85,10 @@ fn pool(path: &Path, mode: &str) -> Pool {
     Pool::new(engine, registry, Duration::from_secs(5))
 }
 
+fn exact(digits: &str) -> Value {
+    serde_json::from_str(digits).unwrap()
+}
+
 #[test]
 fn every_type_has_its_json() {
     let db = Db::new();
@@ -94,20 +98,20 @@ fn every_type_has_its_json() {
         ("(SELECT sum(x) FROM range(4) t(x))", json!(6)),
         (
             "170141183460469231731687303715884105727::HUGEINT",
-            json!("170141183460469231731687303715884105727"),
+            exact("170141183460469231731687303715884105727"),
         ),
         (
             "340282366920938463463374607431768211455::UHUGEINT",
-            json!("340282366920938463463374607431768211455"),
+            exact("340282366920938463463374607431768211455"),
         ),
         (
             "(-12345678901234567890123)::BIGNUM",
-            json!("-12345678901234567890123"),
+            exact("-12345678901234567890123"),
         ),
         ("10.50::DECIMAL(10,2)", json!(10.5)),
         (
             "12345678901234567890.123::DECIMAL(30,3)",
-            json!("12345678901234567890.123"),
+            exact("12345678901234567890.123"),
         ),
         ("0.1::FLOAT", json!(0.1)),
         ("'nan'::DOUBLE", Value::Null),
@@ -404,7 +408,10 @@ fn limits_and_cancellation_end_statements() {
 fn a_read_only_database_refuses_writes() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("t.duckdb");
-    drop(pool(&path, "READ_WRITE"));
+    let writable = Engine::open(path.to_str().unwrap(), &[]).unwrap();
+    let mut connection = Arc::new(writable).connect().unwrap();
+    connection.batch("CREATE TABLE t (a INTEGER)").unwrap();
+    drop(connection);
     let db = Db {
         pool: pool(&path, "READ_ONLY"),
         _dir: dir,
@@ -412,10 +419,21 @@ fn a_read_only_database_refuses_writes() {
         limits: Limits::default(),
         cancel: Cancel::default(),
     };
-    let Err(SqlError::Engine(text)) = db.run("CREATE TABLE t (a INTEGER)", &[]) else {
-        panic!("the database is read-only");
-    };
-    assert!(text.contains("read-only"), "{text}");
+    for (sql, ty) in [
+        ("CREATE TABLE u (a INTEGER)", "CREATE"),
+        ("INSERT INTO t VALUES (1)", "INSERT"),
+        ("TRUNCATE t", "DELETE"),
+        (
+            "MERGE INTO t USING (SELECT 1 AS a) x ON t.a = x.a WHEN MATCHED THEN DELETE",
+            "MERGE_INTO",
+        ),
+    ] {
+        let Err(SqlError::Engine(text)) = db.run(sql, &[]) else {
+            panic!("the database is read-only");
+        };
+        let wanted = format!("statement of type \"{ty}\" on database \"t\"");
+        assert!(text.contains(&wanted), "{sql}: {text}");
+    }
     assert_eq!(
         db.run_as(caller("ann"), "SELECT get_username() AS v", &[]),
         Ok(json!([{"v": "ann"}]))

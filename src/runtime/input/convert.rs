@@ -67,21 +67,20 @@ fn string(ty: &TypeDef, value: Value) -> Result<Value, String> {
 }
 
 fn number(value: Value) -> Result<Value, String> {
-    match value {
-        Value::Number(_) => Ok(value),
-        Value::String(ref raw) => {
-            let raw = raw.trim();
-            if let Ok(whole) = raw.parse::<i64>() {
-                return Ok(whole.into());
-            }
-            raw.parse::<f64>()
-                .ok()
-                .and_then(Number::from_f64)
-                .map(Value::Number)
-                .ok_or_else(|| expected(TypeKind::Number, &value))
-        }
-        other => Err(expected(TypeKind::Number, &other)),
-    }
+    // A whole number too becomes a double: its type does not depend on its value.
+    let double = match &value {
+        Value::Number(number) => number
+            .as_f64()
+            .ok_or("Value is outside the range of numbers")?,
+        Value::String(raw) => raw
+            .trim()
+            .parse()
+            .map_err(|_| expected(TypeKind::Number, &value))?,
+        other => return Err(expected(TypeKind::Number, other)),
+    };
+    Number::from_f64(double)
+        .map(Value::Number)
+        .ok_or_else(|| expected(TypeKind::Number, &value))
 }
 
 fn integer(value: Value) -> Result<Value, String> {
@@ -105,8 +104,11 @@ fn integer(value: Value) -> Result<Value, String> {
         }
         other => return Err(expected(TypeKind::Integer, other)),
     };
-    if !number.is_f64() {
+    if number.is_i64() || number.is_u64() {
         return Ok(Value::Number(number));
+    }
+    if !number.is_f64() {
+        return Err("Value is outside the range of 64-bit integers".into());
     }
     let float = number.as_f64().unwrap_or(f64::NAN);
     if float.fract() != 0.0 {
@@ -269,6 +271,8 @@ mod tests {
         check(TypeKind::Integer, json!("1.0"), Ok(json!(1)));
         check(TypeKind::Integer, json!(3.0), Ok(json!(3)));
         check(TypeKind::Number, json!("1e3"), Ok(json!(1000.0)));
+        check(TypeKind::Number, json!("2"), Ok(json!(2.0)));
+        check(TypeKind::Number, json!(2), Ok(json!(2.0)));
         check(TypeKind::String, json!(5), Ok(json!("5")));
         check(TypeKind::Boolean, json!("Off"), Ok(json!(false)));
         check(TypeKind::Array, json!("[1, 2]"), Ok(json!([1, 2])));
@@ -297,6 +301,20 @@ mod tests {
             json!("nan"),
             Err("Expected number, got str"),
         );
+        for (kind, sent, text) in [
+            (
+                TypeKind::Integer,
+                "170141183460469231731687303715884105727",
+                "Value is outside the range of 64-bit integers",
+            ),
+            (
+                TypeKind::Number,
+                "1e400",
+                "Value is outside the range of numbers",
+            ),
+        ] {
+            check(kind, serde_json::from_str(sent).unwrap(), Err(text));
+        }
         check(
             TypeKind::Boolean,
             json!("maybe"),

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::convert::{convert, is_allowed};
 use super::typed;
+use crate::call::PARAMETER_ERROR;
 use crate::database::bind::declared_type;
 use crate::database::execute::Argument;
 use crate::repr;
@@ -95,7 +96,7 @@ fn argument(
     sent: Option<Value>,
     lenient_strings: bool,
 ) -> Result<Value, String> {
-    let at = |detail: String| format!("Error validating parameter '{}': {detail}", parameter.name);
+    let at = |detail: String| format!("{PARAMETER_ERROR}{}': {detail}", parameter.name);
     let ty = &parameter.ty;
     let sent = match sent {
         Some(Value::String(text))

@@ -60,7 +60,9 @@ pub(super) fn check(test: &TestCase, value: &Value) -> Result<(), String> {
             return Err(mismatch("result_not_contains", "dict", value));
         };
         if let Some(name) = names.iter().find(|name| fields.contains_key(*name)) {
-            return Err(format!("Field '{name}' should not be present in result"));
+            return Err(format!(
+                "Field '{name}' should not be present in result but was found"
+            ));
         }
     }
     if let Some(wanted) = &test.result_contains_item {
