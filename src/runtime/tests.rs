@@ -80,11 +80,11 @@ fn customers() -> Value {
             "get",
             "SELECT $id AS id, 10.50::DECIMAL(10,2) AS total, DATE '2024-01-31' AS since, 'n' AS notes",
             json!({
-                "parameters": [{"name": "id", "type": "string"}],
+                "parameters": [{"name": "id", "type": {"type": "string"}}],
                 "return": {"type": "object", "properties": [
-                    {"name": "id", "type": "string"},
-                    {"name": "total", "type": "number"},
-                    {"name": "since", "type": "string", "format": "date"},
+                    {"name": "id", "type": {"type": "string"}},
+                    {"name": "total", "type": {"type": "number"}},
+                    {"name": "since", "type": {"type": "string", "format": "date"}},
                 ], "required": ["id"]},
                 "policies": {
                     "input": [{"condition": OWN_DATA, "action": "deny", "reason": "only your own"}],
@@ -207,13 +207,13 @@ fn resources_and_prompts_are_called_like_tools() {
         json!([
             {
                 "kind": "resource", "uri": "item://{id}", "path": "resources/item.yml", "input_schema": {},
-                "parameters": [{"name": "id", "type": "integer"}],
+                "parameters": [{"name": "id", "type": {"type": "integer"}}],
                 "return": {"type": "object"},
                 "body": {"sql": {"sql": "SELECT $id AS id", "effects": {}}},
             },
             {
                 "kind": "prompt", "name": "greet", "path": "prompts/greet.yml", "input_schema": {},
-                "parameters": [{"name": "who", "type": "string"}, {"name": "n", "type": "integer", "default": 1}],
+                "parameters": [{"name": "who", "type": {"type": "string"}}, {"name": "n", "type": {"type": "integer", "default": 1}}],
                 "body": {"prompt": {"messages": [{"role": "user", "prompt": "{{ n + 1 }} for {{ who }}"}]}},
                 "policies": {"output": [{"condition": "size(response) == 1 && who == 'Bob'", "action": "deny"}]},
             },
@@ -298,15 +298,15 @@ fn python_endpoints_hooks_and_plugins() {
             "double",
             "double",
             json!([
-                {"name": "n", "type": "integer"},
-                {"name": "day", "type": "string", "format": "date", "default": "2024-01-31"},
+                {"name": "n", "type": {"type": "integer"}},
+                {"name": "day", "type": {"type": "string", "format": "date", "default": "2024-01-31"}},
             ])
         ),
         python("broken", "broken", json!([])),
         tool(
             "shout",
             "SELECT shout_s($t) AS v, shout_s(NULL) AS n, sum(len(shout_s('a' || i))) AS l, pair_s(3) AS p FROM range(5000) t(i)",
-            json!({"parameters": [{"name": "t", "type": "string"}], "return": {"type": "object"}})
+            json!({"parameters": [{"name": "t", "type": {"type": "string"}}], "return": {"type": "object"}})
         ),
     ]);
     let mut manifest = Arc::unwrap_or_clone(manifest(

@@ -9,10 +9,13 @@ use text_size::TextRange;
 
 use crate::text_range;
 
+mod projection;
 mod scan;
 
 #[cfg(test)]
 mod tests;
+
+pub use projection::projection;
 
 /// A token of any kind but white space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,10 +6,14 @@ use mxcp_base::{Severity, SourceFile, codes, suggest};
 use crate::finding::{Anchor, Finding};
 use crate::lower::endpoint::EndpointDef;
 
+/// Where the query says a column of its result, if that can be told.
+type Written<'a> = &'a dyn Fn(&str) -> Option<Anchor>;
+
 pub(super) fn check_result(
     file: SourceFile,
     def: &EndpointDef,
     columns: &[Column],
+    written: Written<'_>,
     findings: &mut Vec<Finding>,
 ) {
     let Some(returns) = &def.returns else {
@@ -21,14 +25,14 @@ pub(super) fn check_result(
     }
     let pointer = def.pointer(def.return_key);
     match returns.kind {
-        TypeKind::Object => check_row(file, &pointer, returns, columns, findings),
+        TypeKind::Object => check_row(file, &pointer, returns, columns, written, findings),
         TypeKind::Array => {
             let Some(items) = returns.items.as_deref() else {
                 return;
             };
             let pointer = format!("{pointer}/items");
             if items.kind == TypeKind::Object {
-                check_row(file, &pointer, items, columns, findings);
+                check_row(file, &pointer, items, columns, written, findings);
             } else {
                 check_scalar(file, &pointer, items, columns, "an array of", findings);
             }
@@ -73,6 +77,7 @@ fn check_row(
     pointer: &str,
     declared: &TypeDef,
     columns: &[Column],
+    written: Written<'_>,
     findings: &mut Vec<Finding>,
 ) {
     let column = |name: &str| columns.iter().find(|c| c.name == name);
@@ -102,14 +107,24 @@ fn check_row(
             mxcp_syntax::yaml::escape_segment(&property.name)
         );
         match column(&property.name) {
-            Some(found) => check_value(
-                file,
-                &here,
-                &property.ty,
-                &found.ty,
-                &property.name,
-                findings,
-            ),
+            Some(found) => {
+                let before = findings.len();
+                check_value(
+                    file,
+                    &here,
+                    &property.ty,
+                    &found.ty,
+                    &property.name,
+                    findings,
+                );
+                if let (Some(finding), Some(anchor)) =
+                    (findings.get_mut(before), written(&property.name))
+                {
+                    finding
+                        .labels
+                        .push((anchor, format!("this is the column, {}", found.ty)));
+                }
+            }
             None => findings.push(missing(&property.name, Anchor::key(file, here))),
         }
     }
@@ -190,7 +205,7 @@ fn check_value(
                     nullable: true,
                 })
                 .collect();
-            check_row(file, pointer, declared, &columns, findings);
+            check_row(file, pointer, declared, &columns, &|_| None, findings);
         }
         _ => {}
     }

@@ -53,7 +53,19 @@ pub(super) fn check_sql(
         return;
     };
     match &endpoint.bound {
-        Bound::Columns { columns, .. } => result::check_result(file, def, columns, findings),
+        Bound::Columns { columns, .. } => {
+            let items = std::cell::OnceCell::new();
+            // Parsed only when there is something to point at.
+            let written = |name: &str| {
+                let items = items.get_or_init(|| mxcp_syntax::sql::projection(text));
+                let (_, range) = items
+                    .iter()
+                    .find(|(item, _)| item.eq_ignore_ascii_case(name))?;
+                let range = u32::from(range.start())..u32::from(range.end());
+                Some(Anchor::inside(origin, range))
+            };
+            result::check_result(file, def, columns, &written, findings);
+        }
         Bound::Failed { errors, missing } => {
             let before = findings.len();
             sql_errors(db, origin, errors, missing, findings);

@@ -272,7 +272,8 @@ fn declared_nulls_keep_their_type() {
         typeof_null(json!({"type": "array", "items": {"type": "number"}})),
         "DOUBLE[]"
     );
-    let object = json!({"type": "object", "properties": [{"name": "a", "type": "integer"}]});
+    let object =
+        json!({"type": "object", "properties": [{"name": "a", "type": {"type": "integer"}}]});
     assert_eq!(typeof_null(object.clone()), "STRUCT(a INTEGER)");
     // A declared property that is not given is null, and can be used.
     let ty: TypeDef = serde_json::from_value(object).unwrap();

@@ -337,8 +337,8 @@ mod tests {
         let ty: TypeDef = serde_json::from_value(json!({
             "type": "array",
             "items": {"type": "object", "properties": [
-                {"name": "on", "type": "string", "format": "date"},
-                {"name": "n", "type": "integer", "default": 7}
+                {"name": "on", "type": {"type": "string", "format": "date"}},
+                {"name": "n", "type": {"type": "integer", "default": 7}}
             ], "required": ["on"]}
         }))
         .unwrap();

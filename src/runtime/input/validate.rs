@@ -158,9 +158,9 @@ mod tests {
     #[test]
     fn defaults_and_nulls() {
         let inputs = inputs(json!([
-            {"name": "id", "type": "integer"},
-            {"name": "kind", "type": "string", "enum": ["x", "y"], "default": null},
-            {"name": "limit", "type": "integer", "default": "10"}
+            {"name": "id", "type": {"type": "integer"}},
+            {"name": "kind", "type": {"type": "string", "enum": ["x", "y"], "default": null}},
+            {"name": "limit", "type": {"type": "integer", "default": "10"}}
         ]));
         assert_eq!(
             process(&inputs, json!({"id": "7"})),
@@ -195,10 +195,10 @@ mod tests {
     #[test]
     fn constraints_hold_at_every_depth() {
         let inputs = inputs(json!([
-            {"name": "n", "type": "number", "minimum": 5, "multipleOf": 0.5, "default": 5},
-            {"name": "s", "type": "string", "pattern": "^a", "maxLength": 2, "default": "a"},
-            {"name": "l", "type": "array", "uniqueItems": true, "default": [],
-             "items": {"type": "string", "enum": ["p", "q"]}}
+            {"name": "n", "type": {"type": "number", "minimum": 5, "multipleOf": 0.5, "default": 5}},
+            {"name": "s", "type": {"type": "string", "pattern": "^a", "maxLength": 2, "default": "a"}},
+            {"name": "l", "type": {"type": "array", "uniqueItems": true, "default": [],
+             "items": {"type": "string", "enum": ["p", "q"]}}}
         ]));
         let refused = |arguments: Value| process(&inputs, arguments).unwrap_err();
         assert_eq!(
@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn text_of_a_command_line_can_say_null() {
-        let inputs = inputs(json!([{"name": "n", "type": "integer", "default": 3}]));
+        let inputs = inputs(json!([{"name": "n", "type": {"type": "integer", "default": 3}}]));
         let arguments = json!({"n": "null"}).as_object().cloned().unwrap();
         assert_eq!(
             inputs.process(arguments, true).map(Value::Object),

@@ -38,9 +38,9 @@ mod tests {
             "items": {
                 "type": "object",
                 "properties": [
-                    {"name": "id", "type": "integer", "exclusiveMinimum": 0},
-                    {"name": "tier", "type": "string", "enum": ["gold", "silver"]},
-                    {"name": "day", "type": "string", "format": "date"}
+                    {"name": "id", "type": {"type": "integer", "exclusiveMinimum": 0}},
+                    {"name": "tier", "type": {"type": "string", "enum": ["gold", "silver"]}},
+                    {"name": "day", "type": {"type": "string", "format": "date"}}
                 ],
                 "required": ["id"],
                 "additionalProperties": false

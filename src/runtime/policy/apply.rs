@@ -118,10 +118,10 @@ mod tests {
         let ty: TypeDef = serde_json::from_value(json!({
             "type": "array",
             "items": {"type": "object", "properties": [
-                {"name": "p", "type": "object", "properties": [
-                    {"name": "secret", "type": "string", "sensitive": true}
-                ]},
-                {"name": "tokens", "type": "array", "items": {"type": "string", "sensitive": true}}
+                {"name": "p", "type": {"type": "object", "properties": [
+                    {"name": "secret", "type": {"type": "string", "sensitive": true}}
+                ]}},
+                {"name": "tokens", "type": {"type": "array", "items": {"type": "string", "sensitive": true}}}
             ]}
         }))
         .unwrap();

@@ -386,7 +386,7 @@ mod tests {
     fn sensitive_fields_need_a_declared_type() {
         let policies = || vec![policy("true", Action::FilterSensitiveFields, &[])];
         let returns = json!({"type": "object", "properties": [
-            {"name": "pay", "type": "number", "sensitive": true}
+            {"name": "pay", "type": {"type": "number", "sensitive": true}}
         ]});
         assert_eq!(
             output(policies(), json!({"pay": 1, "x": 2}), Some(returns)),

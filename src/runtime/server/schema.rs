@@ -182,7 +182,7 @@ mod tests {
         assert_eq!(
             advertised(
                 json!({"type": "object", "required": ["a"], "properties": [
-                    {"name": "a", "type": "integer", "minimum": 1, "description": "A"}
+                    {"name": "a", "type": {"type": "integer", "minimum": 1, "description": "A"}}
                 ]}),
                 json!([])
             ),
@@ -218,13 +218,13 @@ mod tests {
                 "type": "object",
                 "required": ["id", "mail", "age", "secret", "inner"],
                 "properties": [
-                    {"name": "id", "type": "integer"},
-                    {"name": "mail", "type": "string"},
-                    {"name": "age", "type": "integer"},
-                    {"name": "secret", "type": "string", "sensitive": true},
-                    {"name": "inner", "type": "object", "required": ["x"], "properties": [
-                        {"name": "x", "type": "integer"}
-                    ]}
+                    {"name": "id", "type": {"type": "integer"}},
+                    {"name": "mail", "type": {"type": "string"}},
+                    {"name": "age", "type": {"type": "integer"}},
+                    {"name": "secret", "type": {"type": "string", "sensitive": true}},
+                    {"name": "inner", "type": {"type": "object", "required": ["x"], "properties": [
+                        {"name": "x", "type": {"type": "integer"}}
+                    ]}}
                 ]
             }}),
             json!([

@@ -193,11 +193,11 @@ fn shop() -> Value {
     json!([
         {"kind": "tool", "name": "sum", "title": "Sum", "description": "Adds",
          "parameters": [
-            {"name": "a", "type": "integer", "maximum": 100},
-            {"name": "b", "type": "integer", "default": 5}
+            {"name": "a", "type": {"type": "integer", "maximum": 100}},
+            {"name": "b", "type": {"type": "integer", "default": 5}}
          ],
          "return": {"type": "object", "required": ["total"], "properties": [
-            {"name": "total", "type": "integer"}, {"name": "note", "type": "string"}
+            {"name": "total", "type": {"type": "integer"}}, {"name": "note", "type": {"type": "string"}}
          ]},
          "body": sql("SELECT $a + $b AS total, NULL AS note")},
         {"kind": "tool", "name": "names", "return": {"type": "array", "items": {"type": "string"}},
@@ -211,12 +211,12 @@ fn shop() -> Value {
         {"kind": "resource", "uri": "config://static", "description": "Static", "body": sql("SELECT 1 AS v")},
         {"kind": "resource", "name": "item", "uri": "item://{kind}/{id}", "mime_type": "text/markdown",
          "parameters": [
-            {"name": "kind", "type": "string", "enum": ["book", "Board", "car"]},
-            {"name": "id", "type": "integer"}
+            {"name": "kind", "type": {"type": "string", "enum": ["book", "Board", "car"]}},
+            {"name": "id", "type": {"type": "integer"}}
          ],
          "return": {"type": "string"}, "body": sql("SELECT $kind || ':' || $id")},
         {"kind": "prompt", "name": "greet", "description": "Greets",
-         "parameters": [{"name": "who", "type": "string"}, {"name": "n", "type": "integer", "default": 1}],
+         "parameters": [{"name": "who", "type": {"type": "string"}}, {"name": "n", "type": {"type": "integer", "default": 1}}],
          "body": {"prompt": {"messages": [
             {"role": "system", "prompt": "Be kind"},
             {"role": "assistant", "type": "text", "prompt": "Hello {{ who }} {{ n + 1 }}"}

@@ -190,6 +190,8 @@ impl<'t> Parser<'t> {
                 },
                 1,
             ))?
+        } else if op == UnaryOp::Not && self.at_negative_number() {
+            self.unary()?
         } else {
             self.member()?
         };
@@ -309,15 +311,18 @@ impl<'t> Parser<'t> {
                 token.error(format!("expected a value before `{}`", token.text)),
             ));
         }
-        let error = reserved(&token);
-        if let Some(error) = error {
-            return Err(Box::new(error));
-        }
         let name = if dotted {
             format!(".{}", token.text)
         } else {
             token.text.to_owned()
         };
+        if let Some(error) = reserved(&token) {
+            // The evaluator's grammar lets a message be called anything.
+            return match self.message(&name, start)? {
+                Some(message) => Ok(message),
+                None => Err(Box::new(error)),
+            };
+        }
         if self.eat("(") {
             let (mut args, height, end) = self.arguments()?;
             let range = text_range(start, end);
@@ -381,6 +386,7 @@ impl<'t> Parser<'t> {
     }
 
     fn list(&mut self, open: Token<'t>) -> Parsed<Tall> {
+        self.lone_comma("]");
         let mut items = Vec::new();
         let mut height = 0;
         while !self.peek().is("]") {
@@ -396,6 +402,7 @@ impl<'t> Parser<'t> {
     }
 
     fn map(&mut self, open: Token<'t>) -> Parsed<Tall> {
+        self.lone_comma("}");
         let mut entries = Vec::new();
         let mut height = 0;
         while !self.peek().is("}") {
@@ -417,6 +424,22 @@ impl<'t> Parser<'t> {
     }
 
     /// The arguments after `(`, their height and the end of the `)`.
+    /// `-1`: the sign is part of the number, so it may follow where no operator may.
+    fn at_negative_number(&self) -> bool {
+        self.peek().is("-")
+            && self
+                .tokens
+                .get(self.at + 1)
+                .is_some_and(|t| matches!(t.kind, TokenKind::Int | TokenKind::Double))
+    }
+
+    /// The grammar lets a comma close an empty list or mapping.
+    fn lone_comma(&mut self, close: &str) {
+        if self.peek().is(",") && self.tokens.get(self.at + 1).is_some_and(|t| t.is(close)) {
+            self.next();
+        }
+    }
+
     fn arguments(&mut self) -> Parsed<(Vec<Expr>, u32, usize)> {
         let mut args = Vec::new();
         let mut height = 0;

@@ -25,6 +25,24 @@ fn oracle() -> Vec<(String, String, Json)> {
         .collect()
 }
 
+/// Equality by value: numbers keep their digits, and `1e3` and `1000.0` have different ones.
+fn same(a: &Json, b: &Json) -> bool {
+    match (a, b) {
+        (Json::Number(a), Json::Number(b)) => {
+            a.as_i128() == b.as_i128() && a.as_f64() == b.as_f64()
+        }
+        (Json::Array(a), Json::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+        }
+        (Json::Object(a), Json::Object(b)) => {
+            a.len() == b.len()
+                && a.iter()
+                    .all(|(key, a)| b.get(key).is_some_and(|b| same(a, b)))
+        }
+        _ => a == b,
+    }
+}
+
 #[test]
 fn values_equal_pyyaml() {
     let mut wrong = Vec::new();
@@ -36,7 +54,7 @@ fn values_equal_pyyaml() {
             .filter(|error| error.kind != SyntaxErrorKind::DuplicateKey)
             .collect();
         let found = file.to_json();
-        if found != expected || !real.is_empty() {
+        if !same(&found, &expected) || !real.is_empty() {
             wrong.push(format!(
                 "{name}: {yaml:?}\n  found    {found}\n  expected {expected}\n  {real:?}"
             ));
@@ -323,6 +341,8 @@ fn arbitrary_value() -> impl Strategy<Value = Json> {
 /// The emitter writes YAML 1.2, so these strings come unquoted and PyYAML reads something else.
 fn reads_alike(value: &Json) -> bool {
     match value {
+        // Line breaks of YAML 1.1 alone: the emitter leaves them as they are.
+        Json::String(text) if text.contains(['\u{85}', '\u{2028}', '\u{2029}']) => false,
         Json::String(text) => {
             text.contains('\n') || resolve::plain(text) == Kind::String || quoted_by_emitter(text)
         }
@@ -346,10 +366,12 @@ proptest! {
     #[test]
     fn emitted_documents_read_back(value in arbitrary_value()) {
         prop_assume!(reads_alike(&value));
-        let text = serde_yaml::to_string(&value).unwrap();
+        // Through JSON text, because the emitter does not know numbers that keep their digits.
+        let emitted: serde_yaml::Value = serde_yaml::from_str(&value.to_string()).unwrap();
+        let text = serde_yaml::to_string(&emitted).unwrap();
         let file = parse(&text);
         prop_assert_eq!(&file.errors, &[], "{}", text);
-        prop_assert_eq!(file.to_json(), value, "{}", text);
+        prop_assert!(same(&file.to_json(), &value), "{}", text);
     }
 
     #[test]
