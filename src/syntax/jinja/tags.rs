@@ -138,7 +138,8 @@ impl<'t> Reader<'t> {
     }
 
     fn tag(&self, start: usize, end: usize) -> Tag<'t> {
-        let content = &self.text[start + 2..end - 2];
+        // `{%}` closes itself with its own sign: there is nothing inside.
+        let content = self.text.get(start + 2..end - 2).unwrap_or_default();
         let content = content.strip_suffix(['-', '+']).unwrap_or(content);
         let content_end = start + 2 + content.len();
         let trimmed = content.strip_prefix(['-', '+']).unwrap_or(content);

@@ -194,3 +194,9 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_tag_that_closes_itself_is_read() {
+    let _ = scan("{%docs|for%}}}{%}},é%}");
+    let _ = scan("{%}");
+}
