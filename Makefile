@@ -7,7 +7,7 @@ ifdef CARGO_TARGET_DIR
 MXCP = $(CARGO_TARGET_DIR)/debug/mxcp
 endif
 
-.PHONY: setup build demo test lint fmt bench clean
+.PHONY: setup build demo test differential lint fmt bench clean
 
 ## Python with a shared libpython, the virtual environment, the prebuilt DuckDB library
 setup:
@@ -22,6 +22,11 @@ demo: build
 
 test: setup
 	@$(CARGO) test --locked --workspace
+
+## The projects of fixtures/compat through the Python product and through mxcp, every difference explained
+differential: build
+	@bash .setup/reference.sh
+	@.venv/bin/python fixtures/compat/differential.py $(MXCP) .reference/bin/mxcp
 
 lint: setup
 	@$(CARGO) fmt --all --check
