@@ -7,10 +7,20 @@ use serde_json::Value;
 
 use crate::support::repository;
 
+fn host() -> String {
+    let output = Command::new("rustc").arg("-vV").output();
+    let text = String::from_utf8(output.expect("rustc runs").stdout).expect("rustc prints text");
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    host.expect("rustc names its host").to_owned()
+}
+
 /// Direct and indirect dependencies of every workspace crate, by package name.
 fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
+    // A build fetches only what this platform needs, so ask for no more.
+    let platform = host();
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version", "1", "--offline", "--locked"])
+        .args(["--filter-platform", &platform])
         .current_dir(repository())
         .output()
         .expect("cargo runs");
