@@ -26,7 +26,7 @@ test: setup
 ## The projects of fixtures/compat through the Python product and through mxcp, every difference explained
 differential: build
 	@bash .setup/reference.sh
-	@.venv/bin/python fixtures/compat/differential.py $(MXCP) .reference/bin/mxcp
+	@VIRTUAL_ENV=$(CURDIR)/.venv .venv/bin/python fixtures/compat/differential.py $(MXCP) .reference/bin/mxcp
 
 lint: setup
 	@$(CARGO) fmt --all --check
