@@ -118,6 +118,12 @@ codes! {
     MX0603 = 603 Error "unknown function in policy";
     MX0604 = 604 Error "`fields` missing";
     MX0605 = 605 Error "action not possible in this phase";
+    MX0606 = 606 Error "types in a condition do not fit";
+    MX0607 = 607 Warning "condition is decided beforehand";
+    MX0608 = 608 Warning "policy names a field the result does not have";
+    MX0609 = 609 Warning "policy without effect";
+    MX0610 = 610 Warning "policy removes a required property";
+    MX0611 = 611 Info "deny without a reason";
     MX0701 = 701 Error "unknown test argument";
     MX0702 = 702 Error "missing test argument";
     MX0703 = 703 Warning "eval names an unknown tool";

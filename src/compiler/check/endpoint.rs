@@ -53,7 +53,7 @@ pub(super) fn check_endpoint(db: &dyn Db, file: SourceFile, findings: &mut Vec<F
     if def.kind == EndpointKind::Resource {
         prompt::check_uri(file, def, findings);
     }
-    policy::check_policies(file, def, findings);
+    policy::check_policies(db, file, def, findings);
     tests::check_tests(file, def, findings);
 }
 

@@ -2,10 +2,13 @@
 //!
 //! An entity with an upstream error is silent here: the error is reported where it is.
 
+mod cel;
 pub mod documents;
 pub mod endpoint;
 pub mod evals;
+mod grammar;
 pub mod policy;
+mod policy_action;
 pub mod project;
 pub mod prompt;
 pub mod python;

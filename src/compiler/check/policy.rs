@@ -2,44 +2,29 @@
 //!
 //! What a condition may use is data: `grammar/cel.yml`.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
+use mxcp_artifact::Action;
+use mxcp_base::{Severity, SourceFile, TextRange, codes, suggest};
+use mxcp_syntax::cel::{self as syntax, Expr, ExprKind, Literal};
 
-use mxcp_artifact::{Action, TypeDef, TypeKind};
-use mxcp_base::{SourceFile, codes, suggest};
-use mxcp_syntax::cel::{self, Expr, ExprKind};
-use serde::Deserialize;
-
+use super::cel::{self, Names, ProblemKind, Type};
+use super::grammar::{GRAMMAR, Position};
+use super::policy_action;
+use crate::Db;
 use crate::finding::{Anchor, Finding, TextOrigin};
 use crate::lower::endpoint::{EndpointDef, PolicyDef};
+use crate::sql::{Bound, bind_endpoint};
 
-#[derive(Debug, Deserialize)]
-struct Grammar {
-    positions: BTreeMap<String, Position>,
-    user: User,
-    type_names: BTreeSet<String>,
-    macros: BTreeMap<String, serde_yaml::Value>,
-    functions: BTreeMap<String, serde_yaml::Value>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Position {
-    names: Vec<String>,
-    actions: Vec<Action>,
-}
-
-#[derive(Debug, Deserialize)]
-struct User {
-    open: bool,
-    fields: BTreeMap<String, String>,
-}
-
-static GRAMMAR: LazyLock<Grammar> = LazyLock::new(|| {
-    serde_yaml::from_str(include_str!("../../../grammar/cel.yml"))
-        .expect("grammar/cel.yml has the documented shape")
-});
-
-pub(super) fn check_policies(file: SourceFile, def: &EndpointDef, findings: &mut Vec<Finding>) {
+pub(super) fn check_policies(
+    db: &dyn Db,
+    file: SourceFile,
+    def: &EndpointDef,
+    findings: &mut Vec<Finding>,
+) {
+    if def.input_policies.is_empty() && def.output_policies.is_empty() {
+        return;
+    }
+    let columns = result_columns(db, file);
+    let response = cel::response(def, columns.as_deref());
     for (phase, policies) in [
         ("input", &def.input_policies),
         ("output", &def.output_policies),
@@ -47,54 +32,63 @@ pub(super) fn check_policies(file: SourceFile, def: &EndpointDef, findings: &mut
         let Some(position) = GRAMMAR.positions.get(phase) else {
             continue;
         };
+        let names = names(position, def, &response);
         for (i, policy) in policies.iter().enumerate() {
             let pointer = def.pointer(&format!("policies/{phase}/{i}"));
-            check_action(file, &pointer, phase, position, policy, findings);
-            check_condition(file, &pointer, position, def, policy, findings);
+            let place = policy_action::Place {
+                file,
+                pointer: &pointer,
+                phase,
+            };
+            policy_action::check_action(&place, position, def, &response, policy, findings);
+            check_condition(file, &pointer, &names, policy, findings);
         }
     }
 }
 
-fn check_action(
-    file: SourceFile,
-    pointer: &str,
-    phase: &str,
-    position: &Position,
-    policy: &PolicyDef,
-    findings: &mut Vec<Finding>,
-) {
-    let Some(action) = policy.action else {
-        return;
-    };
-    if !position.actions.contains(&action) {
-        findings.push(
-            Finding::new(
-                codes::MX0605,
-                format!("`{}` does nothing under `{phase}`", action.as_str()),
-                Anchor::value(file, format!("{pointer}/action")),
-            )
-            .help("move the policy to `output`, or use `deny`"),
-        );
+/// The columns of an SQL endpoint's result, where they are known.
+fn result_columns(db: &dyn Db, file: SourceFile) -> Option<Vec<String>> {
+    match &bind_endpoint(db, file)?.bound {
+        Bound::Columns { columns, .. } if !columns.is_empty() => {
+            Some(columns.iter().map(|c| c.name.clone()).collect())
+        }
+        _ => None,
     }
-    let needs_fields = matches!(action, Action::FilterFields | Action::MaskFields);
-    let no_fields = policy.fields.as_ref().is_none_or(Vec::is_empty);
-    if needs_fields && no_fields {
-        findings.push(
-            Finding::new(
-                codes::MX0604,
-                format!("`{}` needs `fields`", action.as_str()),
-                Anchor::value(file, format!("{pointer}/action")),
-            )
-            .help("list the fields under `fields:`"),
-        );
+}
+
+fn names(position: &Position, def: &EndpointDef, response: &Type) -> Names {
+    let mut names = Names::new();
+    for name in &position.names {
+        match name.as_str() {
+            "parameters" => {
+                for parameter in &def.parameters {
+                    let ty = parameter.ty.as_ref().map_or(Type::Dyn, |ty| {
+                        let nullable = ty.default.as_ref().is_some_and(serde_json::Value::is_null);
+                        let declared = cel::declared(ty);
+                        if nullable {
+                            declared.nullable()
+                        } else {
+                            declared
+                        }
+                    });
+                    names.insert(parameter.name.clone(), ty);
+                }
+            }
+            "response" => {
+                names.insert(name.clone(), response.clone());
+            }
+            other => {
+                names.insert(other.to_owned(), Type::Dyn);
+            }
+        }
     }
+    names
 }
 
 fn check_condition(
     file: SourceFile,
     pointer: &str,
-    position: &Position,
-    def: &EndpointDef,
+    names: &Names,
     policy: &PolicyDef,
     findings: &mut Vec<Finding>,
 ) {
@@ -102,70 +96,104 @@ fn check_condition(
         return;
     };
     let origin = TextOrigin::Scalar(file, format!("{pointer}/condition"));
-    match cel::parse(condition) {
+    let expr = match syntax::parse(condition) {
+        Ok(expr) => expr,
         Err(errors) => {
-            for error in errors {
-                let range = u32::from(error.range.start())..u32::from(error.range.end());
-                findings.push(
-                    Finding::new(codes::MX0601, error.message, Anchor::inside(&origin, range))
-                        .help_if(error.help),
-                );
-            }
+            findings.extend(errors.into_iter().map(|error| {
+                Finding::new(codes::MX0601, error.message, inside(&origin, error.range))
+                    .help_if(error.help)
+            }));
+            return;
         }
-        Ok(expr) => {
-            let mut names = Names {
-                known: BTreeMap::new(),
-                bound: Vec::new(),
-                origin: &origin,
-                findings,
-            };
-            for name in &position.names {
-                match name.as_str() {
-                    "parameters" => {
-                        for parameter in &def.parameters {
-                            names
-                                .known
-                                .insert(parameter.name.clone(), parameter.ty.as_ref());
-                        }
-                    }
-                    "response" => {
-                        names.known.insert(name.clone(), def.returns.as_ref());
-                    }
-                    other => {
-                        names.known.insert(other.to_owned(), None);
-                    }
-                }
-            }
-            names.visit(&expr);
-        }
+    };
+    let before = findings.len();
+    let mut known = Known {
+        names,
+        bound: Vec::new(),
+        depends_on_call: false,
+        origin: &origin,
+        findings,
+    };
+    known.visit(&expr);
+    let depends_on_call = known.depends_on_call;
+    if findings.len() > before {
+        return;
+    }
+    check_types(&expr, names, &origin, findings);
+    if findings.len() == before && !depends_on_call && !is_plain_true(&expr, policy.action) {
+        findings.push(
+            Finding::new(
+                codes::MX0607,
+                "the condition is the same for every call",
+                inside(&origin, expr.range),
+            )
+            .help("compare a parameter or something about `user`"),
+        );
     }
 }
 
-struct Names<'a> {
-    /// Names at the top level, with their declared type where there is one.
-    known: BTreeMap<String, Option<&'a TypeDef>>,
+// `condition: "true"` is how a rule says that it holds for everybody; for `deny` it is a closed door.
+fn is_plain_true(expr: &Expr, action: Option<Action>) -> bool {
+    expr.kind == ExprKind::Literal(Literal::Bool(true)) && action != Some(Action::Deny)
+}
+
+fn check_types(expr: &Expr, names: &Names, origin: &TextOrigin, findings: &mut Vec<Finding>) {
+    let typed = cel::infer(expr, names);
+    for problem in typed.problems {
+        let code = match problem.kind {
+            ProblemKind::Unknown => codes::MX0602,
+            ProblemKind::Fails => codes::MX0606,
+            ProblemKind::Decided => codes::MX0607,
+        };
+        findings.push(
+            Finding::new(code, problem.message, inside(origin, problem.range))
+                .help_if(problem.help),
+        );
+    }
+    if let Some(other) = typed.ty.certain().filter(|ty| **ty != Type::Bool) {
+        let mut finding = Finding::new(
+            codes::MX0606,
+            format!("the condition is {other}, not bool"),
+            inside(origin, expr.range),
+        )
+        .help("it holds unless the value is empty or zero: say with what it is compared");
+        finding.severity = Some(Severity::Warning);
+        findings.push(finding);
+    }
+}
+
+fn inside(origin: &TextOrigin, range: TextRange) -> Anchor {
+    Anchor::inside(origin, u32::from(range.start())..u32::from(range.end()))
+}
+
+struct Known<'a> {
+    names: &'a Names,
     /// Variables of the macros around the current expression.
     bound: Vec<String>,
+    /// Whether any name of the call is used.
+    depends_on_call: bool,
     origin: &'a TextOrigin,
     findings: &'a mut Vec<Finding>,
 }
 
-impl Names<'_> {
+impl Known<'_> {
     fn visit(&mut self, expr: &Expr) {
         match &expr.kind {
             ExprKind::Ident(name) => self.ident(name, expr),
+            // `google.protobuf.Timestamp` is one name, not three.
+            ExprKind::Select { .. }
+                if expr
+                    .dotted_path()
+                    .is_some_and(|name| GRAMMAR.type_names.contains(&name)) =>
+            {
+                return;
+            }
             ExprKind::Select {
                 operand,
                 field,
                 field_range,
                 ..
-            } => {
-                self.field(operand, field, *field_range);
-                // `google.protobuf.Timestamp` is one name, not three.
-                if dotted(expr).is_some_and(|name| GRAMMAR.type_names.contains(&name)) {
-                    return;
-                }
-            }
+            } => self.user_field(operand, field, *field_range),
             ExprKind::Call {
                 function,
                 function_range,
@@ -196,67 +224,45 @@ impl Names<'_> {
 
     fn ident(&mut self, name: &str, expr: &Expr) {
         let plain = name.trim_start_matches('.');
-        if self.bound.iter().any(|b| b == plain)
-            || self.known.contains_key(plain)
-            || GRAMMAR.type_names.contains(plain)
-        {
+        if self.bound.iter().any(|b| b == plain) || GRAMMAR.type_names.contains(plain) {
             return;
         }
-        let help = suggest::did_you_mean(plain, self.known.keys().map(String::as_str))
+        if self.names.contains_key(plain) {
+            self.depends_on_call = true;
+            return;
+        }
+        let help = suggest::did_you_mean(plain, self.names.keys().map(String::as_str))
             .unwrap_or_else(|| {
-                let names: Vec<String> = self.known.keys().map(|n| format!("`{n}`")).collect();
+                let names: Vec<String> = self.names.keys().map(|n| format!("`{n}`")).collect();
                 format!("a condition here may use {}", names.join(", "))
             });
+        let message = format!("unknown name `{plain}`");
+        self.report(codes::MX0602, message, expr.range, help);
+    }
+
+    /// A profile may have any field, so a name that is nearly a known one is only suspicious.
+    fn user_field(&mut self, operand: &Expr, field: &str, range: TextRange) {
+        let is_user = matches!(&operand.kind, ExprKind::Ident(name) if name == "user");
+        if !is_user || GRAMMAR.user.fields.contains_key(field) {
+            return;
+        }
+        let mut known = GRAMMAR.user.fields.keys();
+        let Some(near) = known.find(|name| strsim::damerau_levenshtein(name, field) == 1) else {
+            return;
+        };
+        let message = format!("`user` has no field `{field}` of its own");
         self.report(
             codes::MX0602,
-            format!("unknown name `{plain}`"),
-            expr.range,
-            help,
+            message,
+            range,
+            format!("did you mean `{near}`?"),
         );
-    }
-
-    /// Fields of the caller and of objects with declared properties and nothing else.
-    fn field(&mut self, operand: &Expr, field: &str, range: mxcp_base::TextRange) {
-        let ExprKind::Ident(name) = &operand.kind else {
-            return;
-        };
-        if self.bound.iter().any(|b| b == name) {
-            return;
-        }
-        if name == "user" {
-            if !GRAMMAR.user.open && !GRAMMAR.user.fields.contains_key(field) {
-                let fields = GRAMMAR.user.fields.keys().map(String::as_str);
-                let help = suggest::did_you_mean(field, fields).unwrap_or_default();
-                self.report(
-                    codes::MX0602,
-                    format!("`user` has no field `{field}`"),
-                    range,
-                    help,
-                );
-            }
-            return;
-        }
-        let Some(Some(ty)) = self.known.get(name).copied() else {
-            return;
-        };
-        let closed = ty.kind == TypeKind::Object && !ty.allows_additional();
-        if let Some(properties) = &ty.properties
-            && closed
-            && ty.property(field).is_none()
-        {
-            let names: Vec<&str> = properties.iter().map(|p| p.name.as_str()).collect();
-            let help = suggest::did_you_mean(field, names.iter().copied())
-                .unwrap_or_else(|| format!("its fields are `{}`", names.join("`, `")));
-            self.report(
-                codes::MX0602,
-                format!("`{name}` has no field `{field}`"),
-                range,
-                help,
-            );
+        if let Some(finding) = self.findings.last_mut().filter(|_| GRAMMAR.user.open) {
+            finding.severity = Some(Severity::Warning);
         }
     }
 
-    fn function(&mut self, name: &str, range: mxcp_base::TextRange) {
+    fn function(&mut self, name: &str, range: TextRange) {
         if GRAMMAR.functions.contains_key(name) || GRAMMAR.macros.contains_key(name) {
             return;
         }
@@ -267,35 +273,12 @@ impl Names<'_> {
             .map(String::as_str);
         let help = suggest::did_you_mean(name, known)
             .unwrap_or_else(|| "see grammar/cel.yml for the functions there are".into());
-        self.report(
-            codes::MX0603,
-            format!("unknown function `{name}`"),
-            range,
-            help,
-        );
+        let message = format!("unknown function `{name}`");
+        self.report(codes::MX0603, message, range, help);
     }
 
-    fn report(
-        &mut self,
-        code: mxcp_base::Code,
-        message: String,
-        range: mxcp_base::TextRange,
-        help: String,
-    ) {
-        let range = u32::from(range.start())..u32::from(range.end());
-        let finding = Finding::new(code, message, Anchor::inside(self.origin, range));
-        self.findings.push(if help.is_empty() {
-            finding
-        } else {
-            finding.help(help)
-        });
-    }
-}
-
-fn dotted(expr: &Expr) -> Option<String> {
-    match &expr.kind {
-        ExprKind::Ident(name) => Some(name.trim_start_matches('.').to_owned()),
-        ExprKind::Select { operand, field, .. } => Some(format!("{}.{field}", dotted(operand)?)),
-        _ => None,
+    fn report(&mut self, code: mxcp_base::Code, message: String, range: TextRange, help: String) {
+        self.findings
+            .push(Finding::new(code, message, inside(self.origin, range)).help(help));
     }
 }
