@@ -99,20 +99,32 @@ impl System for OsSystem {
     }
 }
 
-/// Writes beside the target and renames over it.
+/// Writes beside the target and renames over it: readers see the old bytes or the new ones.
 pub fn write_atomically(target: &Path, bytes: &[u8]) -> io::Result<()> {
+    use std::io::Write as _;
+
     let dir = target.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(dir)?;
-    let name = target
-        .file_name()
-        .and_then(|n| n.to_str())
-        .unwrap_or("file");
-    let part = dir.join(format!(".{name}.{}.part", std::process::id()));
-    let result = std::fs::write(&part, bytes).and_then(|()| std::fs::rename(&part, target));
-    if result.is_err() {
-        let _ = std::fs::remove_file(&part);
-    }
-    result
+    let mut part = new_file(dir)?;
+    part.write_all(bytes)?;
+    part.persist(target).map_err(|error| error.error)?;
+    Ok(())
+}
+
+// Temporary files are for their owner alone; what is written here is for whoever the umask lets in.
+#[cfg(unix)]
+fn new_file(dir: &Path) -> io::Result<tempfile::NamedTempFile> {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    tempfile::Builder::new()
+        .prefix(".part-")
+        .permissions(std::fs::Permissions::from_mode(0o666))
+        .tempfile_in(dir)
+}
+
+#[cfg(not(unix))]
+fn new_file(dir: &Path) -> io::Result<tempfile::NamedTempFile> {
+    tempfile::Builder::new().prefix(".part-").tempfile_in(dir)
 }
 
 /// Files in memory, for tests.
