@@ -95,6 +95,15 @@ pub(super) fn check_python(
     }
 }
 
+// Other decorators may take arguments away or add some.
+fn keeps_signature(decorator: &str) -> bool {
+    let name = decorator.split('(').next().unwrap_or_default().trim();
+    matches!(
+        name.rsplit('.').next().unwrap_or_default(),
+        "on_init" | "on_shutdown" | "cache" | "lru_cache"
+    )
+}
+
 fn check_signature(
     file: SourceFile,
     source: SourceFile,
@@ -102,6 +111,9 @@ fn check_signature(
     function: &Function,
     findings: &mut Vec<Finding>,
 ) {
+    if !function.decorators.iter().all(|d| keeps_signature(d)) {
+        return;
+    }
     let takes_any = function
         .params
         .iter()
