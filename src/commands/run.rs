@@ -76,6 +76,7 @@ pub(crate) fn start(
     transport: &'static str,
 ) -> Result<Runtime, Failure> {
     output::log_to_stderr(common.debug);
+    output::keep_stdout();
     let (manifest, _) = session.partial_manifest()?;
     let options = runtime_options(session, &manifest.project.name, common, transport)?;
     Runtime::start(Arc::new(manifest), options).map_err(|e| Failure::new(e.to_string()))
