@@ -72,6 +72,11 @@ fn serves_from_the_manifest_alone() {
     let churn = &seen["churn"]["structuredContent"];
     assert_eq!(churn["customer_id"], "cust_123", "{seen:#}");
     assert!(churn["churn_probability"].is_number(), "{seen:#}");
+    let many = seen["many"].as_array().expect("a list");
+    assert!(
+        many.len() == 100 && many.iter().all(|error| error == false),
+        "{seen:#}"
+    );
     assert!(seen["read"]["contents"][0]["text"].is_string(), "{seen:#}");
     assert!(
         seen["prompt"]["messages"][0]["content"]["text"].is_string(),

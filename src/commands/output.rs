@@ -1,12 +1,26 @@
 //! What commands print: JSON envelopes, error messages, terminal facts.
 
+use std::fs::File;
 use std::io::{IsTerminal as _, Write as _};
+use std::sync::OnceLock;
 
 use mxcp_base::render::{Format, Options, Sources, render};
 use mxcp_base::{Diagnostic, Severity};
 use serde_json::{Value, json};
 
 use super::FAILED;
+
+static KEPT: OnceLock<File> = OnceLock::new();
+
+/// Keeps standard output for what the command prints, before it runs a project's code: native code
+/// and child processes write to descriptor 1 too, and get standard error there.
+pub(crate) fn keep_stdout() {
+    if KEPT.get().is_none()
+        && let Ok(file) = mxcp_python::take_stdout()
+    {
+        let _ = KEPT.set(file);
+    }
+}
 
 /// A message for people, with what to do about it.
 #[derive(Clone, Debug)]
@@ -52,7 +66,10 @@ pub(crate) fn color(terminal: bool) -> bool {
 }
 
 pub(crate) fn stdout_color() -> bool {
-    color(std::io::stdout().is_terminal())
+    color(match KEPT.get() {
+        Some(file) => file.is_terminal(),
+        None => std::io::stdout().is_terminal(),
+    })
 }
 
 /// `{"status": "ok", "result": …}` on standard output.
@@ -68,6 +85,10 @@ pub(crate) fn print_json(value: &Value) {
 
 /// Writes to standard output; a reader that went away is no error of ours.
 pub(crate) fn print(text: &str) {
+    if let Some(mut file) = KEPT.get() {
+        let _ = file.write_all(text.as_bytes());
+        return;
+    }
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes());
     let _ = out.flush();

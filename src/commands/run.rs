@@ -78,6 +78,7 @@ pub(crate) fn start(
     wanted: &dyn Fn(&Endpoint) -> bool,
 ) -> Result<Runtime, Failure> {
     output::log_to_stderr(common.debug);
+    output::keep_stdout();
     let (manifest, _) = session.partial_manifest()?;
     let need = match manifest
         .endpoints

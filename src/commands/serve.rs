@@ -78,13 +78,16 @@ pub(crate) fn run(args: &Args) -> u8 {
         Ok(options) => options,
         Err(failure) => return output::fail(json, &failure),
     };
-    // From here on nothing else may write to standard output, not even an `on_init` hook.
-    let protocol = match mxcp_python::take_stdout() {
-        Ok(file) => file,
+    // From here on nothing else may read standard input or write to standard output, not even an
+    // `on_init` hook.
+    let streams =
+        mxcp_python::take_stdin().and_then(|input| Ok((input, mxcp_python::take_stdout()?)));
+    let (input, protocol) = match streams {
+        Ok(files) => files,
         Err(e) => {
             return output::fail(
                 json,
-                &Failure::new(format!("standard output is unusable: {e}")),
+                &Failure::new(format!("standard input or output is unusable: {e}")),
             );
         }
     };
@@ -95,7 +98,7 @@ pub(crate) fn run(args: &Args) -> u8 {
         Ok(runtime) => Arc::new(runtime),
         Err(error) => return output::fail(json, &Failure::new(error.to_string())),
     };
-    let served = mxcp_runtime::server::serve_stdio_on(runtime.clone(), protocol);
+    let served = mxcp_runtime::server::serve_stdio_on(runtime.clone(), input, protocol);
     runtime.shutdown();
     match served {
         Ok(()) => CLEAN,

@@ -32,35 +32,47 @@ pub(crate) fn uuid_type(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
     UUID.import(py, "uuid", "UUID")
 }
 
-/// What a decimal becomes in Python.
+/// Who gets a value, which decides about types that Python has more than one of.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Decimals {
-    /// `float`, for the rows of `db.execute`: existing endpoint code multiplies them with floats and
-    /// passes them to `json.dumps` and numpy, none of which takes a `Decimal`.
-    Float,
-    /// `decimal.Decimal`, where the code asked for it by annotation.
-    Exact,
+pub(crate) enum Reader {
+    /// A row of `db.execute`. A decimal is a `float`: endpoint code multiplies it with floats and
+    /// passes it to `json.dumps` and numpy, none of which takes a `Decimal`. Days, moments, spans
+    /// and lists are those of `modules/rows.py`.
+    Row,
+    /// An argument of an endpoint: the plain types, decimals as `float`.
+    Argument,
+    /// An argument of a plugin function, whose annotation asked for the exact type.
+    Plugin,
+}
+
+static ROW_DATE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+static ROW_TIMESTAMP: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+static ROW_INTERVAL: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+static ROW_ARRAY: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+
+fn row_date_type(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
+    ROW_DATE.import(py, "_mxcp_rows", "Date")
 }
 
 pub(crate) fn to_python<'py>(
     py: Python<'py>,
     cell: &Cell,
-    decimals: Decimals,
+    reader: Reader,
 ) -> PyResult<Bound<'py, PyAny>> {
     Ok(match cell {
         Cell::Null => py.None().into_bound(py),
         Cell::Bool(value) => PyBool::new(py, *value).to_owned().into_any(),
         Cell::Int(value) => value.into_pyobject(py)?.into_any(),
         Cell::Float(value) => PyFloat::new(py, *value).into_any(),
-        Cell::Decimal(digits) => decimal(py, digits, decimals)?,
+        Cell::Decimal(digits) => decimal(py, digits, reader)?,
         Cell::Text(text) => PyString::new(py, text).into_any(),
         Cell::Bytes(bytes) => PyBytes::new(py, bytes).into_any(),
-        Cell::Date { days } => date(py, *days)?,
+        Cell::Date { days } => date(py, *days, reader)?,
         Cell::Time { micros } => {
             let (hour, minute, second, micro) = clock(*micros);
             PyTime::new(py, hour, minute, second, micro, None)?.into_any()
         }
-        Cell::Timestamp { micros, tz } => timestamp(py, *micros, *tz)?,
+        Cell::Timestamp { micros, tz } => timestamp(py, *micros, *tz, reader)?,
         Cell::Interval {
             months,
             days,
@@ -74,35 +86,45 @@ pub(crate) fn to_python<'py>(
                 .map_err(|_| PyValueError::new_err("an interval is too long for Python"))?;
             let seconds = i32::try_from(rest / 1_000_000).unwrap_or(0);
             let micros = i32::try_from(rest % 1_000_000).unwrap_or(0);
-            PyDelta::new(py, days, seconds, micros, false)?.into_any()
+            match reader {
+                Reader::Row => ROW_INTERVAL
+                    .import(py, "_mxcp_rows", "Interval")?
+                    .call1((days, seconds, micros))?,
+                _ => PyDelta::new(py, days, seconds, micros, false)?.into_any(),
+            }
         }
         Cell::Uuid(text) => uuid_type(py)?.call1((text,))?,
         Cell::List(items) => {
             let list = PyList::empty(py);
             for item in items {
-                list.append(to_python(py, item, decimals)?)?;
+                list.append(to_python(py, item, reader)?)?;
             }
-            list.into_any()
+            match reader {
+                Reader::Row => ROW_ARRAY
+                    .import(py, "_mxcp_rows", "Array")?
+                    .call1((list,))?,
+                _ => list.into_any(),
+            }
         }
         Cell::Struct(fields) => {
             let dict = PyDict::new(py);
             for (name, value) in fields {
-                dict.set_item(name, to_python(py, value, decimals)?)?;
+                dict.set_item(name, to_python(py, value, reader)?)?;
             }
             dict.into_any()
         }
-        Cell::Map(entries) => map(py, entries, decimals)?,
+        Cell::Map(entries) => map(py, entries, reader)?,
     })
 }
 
-fn decimal<'py>(py: Python<'py>, digits: &str, decimals: Decimals) -> PyResult<Bound<'py, PyAny>> {
+fn decimal<'py>(py: Python<'py>, digits: &str, reader: Reader) -> PyResult<Bound<'py, PyAny>> {
     // An integer beyond 128 bits also arrives as digits.
     if !digits.contains(['.', 'e', 'E', 'n', 'N']) && digits.len() > 38 {
         return py.get_type::<PyInt>().call1((digits,));
     }
-    match decimals {
-        Decimals::Exact => decimal_type(py)?.call1((digits,)),
-        Decimals::Float => {
+    match reader {
+        Reader::Plugin => decimal_type(py)?.call1((digits,)),
+        Reader::Row | Reader::Argument => {
             let value = digits
                 .parse::<f64>()
                 .map_err(|_| PyValueError::new_err(format!("`{digits}` is not a decimal")))?;
@@ -111,16 +133,24 @@ fn decimal<'py>(py: Python<'py>, digits: &str, decimals: Decimals) -> PyResult<B
     }
 }
 
-fn date(py: Python<'_>, days: i32) -> PyResult<Bound<'_, PyAny>> {
+fn date(py: Python<'_>, days: i32, reader: Reader) -> PyResult<Bound<'_, PyAny>> {
     let (year, month, day) = civil_from_days(days.into());
     if (1..=9999).contains(&year) {
         let year = i32::try_from(year).unwrap_or(0);
-        return Ok(PyDate::new(py, year, month, day)?.into_any());
+        return match reader {
+            Reader::Row => row_date_type(py)?.call1((year, month, day)),
+            _ => Ok(PyDate::new(py, year, month, day)?.into_any()),
+        };
     }
     Ok(PyString::new(py, &far_date(days.into(), i32::MAX.into())).into_any())
 }
 
-fn timestamp(py: Python<'_>, micros: i64, tz: Option<i32>) -> PyResult<Bound<'_, PyAny>> {
+fn timestamp(
+    py: Python<'_>,
+    micros: i64,
+    tz: Option<i32>,
+    reader: Reader,
+) -> PyResult<Bound<'_, PyAny>> {
     let shown = micros.saturating_add(i64::from(tz.unwrap_or(0)) * 1_000_000);
     let (year, month, day) = civil_from_days(shown.div_euclid(MICROS_PER_DAY));
     let (hour, minute, second, micro) = clock(shown.rem_euclid(MICROS_PER_DAY));
@@ -140,6 +170,11 @@ fn timestamp(py: Python<'_>, micros: i64, tz: Option<i32>) -> PyResult<Bound<'_,
         )?),
     };
     let year = i32::try_from(year).unwrap_or(0);
+    if reader == Reader::Row {
+        return ROW_TIMESTAMP
+            .import(py, "_mxcp_rows", "Timestamp")?
+            .call1((year, month, day, hour, minute, second, micro, zone));
+    }
     let value = PyDateTime::new(
         py,
         year,
@@ -181,24 +216,24 @@ fn clock(micros: i64) -> (u8, u8, u8, u32) {
 fn map<'py>(
     py: Python<'py>,
     entries: &[(Cell, Cell)],
-    decimals: Decimals,
+    reader: Reader,
 ) -> PyResult<Bound<'py, PyAny>> {
     let dict = PyDict::new(py);
     for (key, value) in entries {
         let key = match key {
             // A list or a struct cannot be a key of a dict.
             Cell::List(_) | Cell::Struct(_) | Cell::Map(_) => {
-                to_python(py, key, decimals)?.str()?.into_any()
+                to_python(py, key, reader)?.str()?.into_any()
             }
-            key => to_python(py, key, decimals)?,
+            key => to_python(py, key, reader)?,
         };
-        dict.set_item(key, to_python(py, value, decimals)?)?;
+        dict.set_item(key, to_python(py, value, reader)?)?;
     }
     Ok(dict.into_any())
 }
 
 pub(crate) fn json_to_python<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
-    to_python(py, &Cell::from_json(value), Decimals::Float)
+    to_python(py, &Cell::from_json(value), Reader::Argument)
 }
 
 /// The cell of a Python value; a `TypeError` names what cannot be one.
@@ -297,6 +332,9 @@ fn temporal(value: &Bound<'_, PyAny>) -> PyResult<Option<Cell>> {
             return Ok(Some(Cell::Null));
         }
         let days = days_from_civil(moment.get_year(), moment.get_month(), moment.get_day());
+        if value.is_exact_instance(row_date_type(value.py())?) {
+            return Ok(Some(Cell::Date { days }));
+        }
         let micros = i64::from(days) * MICROS_PER_DAY + time_of_day(moment);
         let offset = value.call_method0("utcoffset")?;
         let tz = match offset.cast::<PyDelta>() {

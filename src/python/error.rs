@@ -52,6 +52,8 @@ impl fmt::Display for PythonError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.traceback.is_empty() {
             f.write_str(&self.message)
+        } else if self.message.is_empty() {
+            f.write_str(&self.type_name)
         } else {
             write!(f, "{}: {}", self.type_name, self.message)
         }

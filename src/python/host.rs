@@ -3,9 +3,8 @@
 //! The rules of loading and running live in `modules/host.py`; this side owns the threads and turns
 //! requests into calls and answers into data. Callers never hold the interpreter.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use mxcp_artifact::SqlType;
@@ -14,98 +13,25 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 use serde_json::Value;
 
-use crate::convert::{self, Decimals};
+use crate::clock::Clock;
+use crate::config::{CallContext, CallRequest, Database, HostConfig};
+use crate::convert::{self, Reader};
 use crate::native::{Call, Reply};
+use crate::reload::Reload;
+use crate::turn::{Ending, Message, Pending, Stopper, Turn};
 use crate::worker::Workers;
-use crate::{Cell, PythonError, Rows, Udf, interpreter, udf};
+use crate::{Cell, PythonError, Udf, interpreter, udf};
 
 // A hook that hangs must not keep the process from ending.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(10);
 
-/// The database as `db.execute` sees it. Called on a Python thread that has let go of the interpreter.
-pub trait Database: Send + Sync {
-    fn execute(
-        &self,
-        sql: &str,
-        parameters: Vec<(String, Cell)>,
-        context: &CallContext,
-    ) -> Result<Rows, String>;
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogLevel {
-    Debug,
-    Info,
-    Warning,
-    Error,
-}
-
-impl LogLevel {
-    pub(crate) fn python_level(self) -> u32 {
-        match self {
-            Self::Debug => 10,
-            Self::Info => 20,
-            Self::Warning => 30,
-            Self::Error => 40,
-        }
-    }
-}
-
-/// Receives what `mcp.debug` and its siblings say.
-pub type LogSink = Arc<dyn Fn(LogLevel, &str) + Send + Sync>;
-/// Receives progress, total and message of `mcp.progress`.
-pub type ProgressSink = Arc<dyn Fn(f64, Option<f64>, Option<&str>) + Send + Sync>;
-
-/// Who calls, and where messages to the caller go.
-#[derive(Clone, Default)]
-pub struct CallContext {
-    pub user: Option<Value>,
-    pub headers: BTreeMap<String, String>,
-    pub transport: String,
-    /// Without a sink, messages go to the program's log.
-    pub log: Option<LogSink>,
-    pub progress: Option<ProgressSink>,
-}
-
-#[derive(Clone, Debug, Default)]
-pub struct PluginConfig {
-    pub name: String,
-    pub module: String,
-    pub config: BTreeMap<String, String>,
-}
-
-/// Everything a host needs to know about its project.
-#[derive(Clone, Default)]
-pub struct HostConfig {
-    pub root: PathBuf,
-    /// The directory of endpoint code, relative to the root.
-    pub python_path: String,
-    /// The directory of plugin modules, relative to the root.
-    pub plugin_path: String,
-    /// A virtual environment whose packages the code may import.
-    pub venv: Option<PathBuf>,
-    /// Files to import before the `on_init` hooks run, relative to the root.
-    pub preload: Vec<String>,
-    pub site: Value,
-    pub user_config: Value,
-    /// Name and parameters of each secret.
-    pub secrets: Vec<(String, Value)>,
-    pub plugins: Vec<PluginConfig>,
-    /// How many calls may run at once; 0 chooses by the number of processors.
-    pub workers: usize,
-}
-
-pub struct CallRequest {
-    /// Relative to the project root.
-    pub file: String,
-    pub function: String,
-    pub arguments: Vec<(String, Cell)>,
-    pub context: CallContext,
-}
+const WORKERS: usize = 64;
 
 pub struct PythonHost {
     state: Arc<State>,
-    udfs: Vec<Udf>,
+    config: HostConfig,
+    udfs: Mutex<Vec<Udf>>,
+    clock: Clock,
 }
 
 struct State {
@@ -128,11 +54,19 @@ impl PythonHost {
         interpreter::ensure()?;
         std::env::set_current_dir(&root)
             .map_err(|e| PythonError::host(format!("cannot work in `{}`: {e}", root.display())))?;
-        let workers = Workers::start(worker_count(config.workers))?;
+        let workers = Workers::start(match config.workers {
+            0 => WORKERS,
+            wanted => wanted,
+        })?;
         let job_root = root.clone();
         let job_database = Arc::clone(&database);
+        let job_config = config.clone();
         let started = run(&workers, move |py| {
-            create(py, &config, &job_root, job_database)
+            create(py, &job_config, &job_root)
+                .and_then(|host| {
+                    let udfs = start_plugins(py, &host, &job_config, job_database)?;
+                    Ok((host.unbind(), udfs))
+                })
                 .map_err(|e| PythonError::from_py(py, &e, &job_root))
         });
         let (host, udfs) = match started.and_then(|r| r) {
@@ -149,7 +83,9 @@ impl PythonHost {
                 database,
                 workers,
             }),
-            udfs,
+            config,
+            udfs: Mutex::new(udfs),
+            clock: Clock::default(),
         })
     }
 
@@ -157,10 +93,58 @@ impl PythonHost {
     /// tried; each problem is logged and the first one is returned. Calls work all the same: a
     /// file that failed to import is tried again when it is called.
     pub fn init(&self) -> Result<(), PythonError> {
+        self.hooks("init")
+    }
+
+    /// Runs the `on_shutdown` hooks and lets the plugins go. Modules keep their state; no call should
+    /// run from here to [`Self::resume`].
+    pub fn suspend(&self) -> Result<(), PythonError> {
+        self.hooks("suspend")
+    }
+
+    /// Makes the plugins anew and runs the `on_init` hooks again. `with_plugins` runs in between,
+    /// when [`Self::udfs`] are the new ones.
+    pub fn resume<E: From<PythonError>>(
+        &self,
+        with_plugins: impl FnOnce() -> Result<(), E>,
+    ) -> Result<(), E> {
+        let state = Arc::clone(&self.state);
+        let config = self.config.clone();
+        let udfs = run(&self.state.workers, move |py| {
+            start_plugins(
+                py,
+                state.host.bind(py),
+                &config,
+                Arc::clone(&state.database),
+            )
+            .map_err(|e| PythonError::from_py(py, &e, &state.root))
+        })??;
+        *self.udfs.lock().unwrap_or_else(PoisonError::into_inner) = udfs;
+        with_plugins()?;
+        Ok(self.hooks("resume")?)
+    }
+
+    /// Runs the function of a reload.
+    pub fn run_payload(&self, reload: Reload) -> Result<(), PythonError> {
+        let Some(payload) = reload.payload else {
+            return Ok(());
+        };
+        self.several("run_payload", Some(payload))
+    }
+
+    fn hooks(&self, which: &'static str) -> Result<(), PythonError> {
+        self.several(which, None)
+    }
+
+    // Each problem is logged; the first one is returned.
+    fn several(&self, which: &'static str, argument: Option<Py<PyAny>>) -> Result<(), PythonError> {
         let state = Arc::clone(&self.state);
         let problems = run(&self.state.workers, move |py| {
             let call = state.call_object(py, CallContext::for_hooks())?;
-            let problems = state.host.call_method1(py, "init", (call,))?;
+            let problems = match argument {
+                Some(argument) => state.host.call_method1(py, which, (call, argument))?,
+                None => state.host.call_method1(py, which, (call,))?,
+            };
             state.describe_all(problems.bind(py))
         })?;
         let problems = problems.map_err(|e: PyErr| self.state.foreign(&e))?;
@@ -170,51 +154,89 @@ impl PythonHost {
         problems.into_iter().next().map_or(Ok(()), Err)
     }
 
-    /// Calls a function and waits for its result. Blocks the calling thread; see [`Self::submit`].
+    /// Calls a function and waits for its result, however long that takes.
     pub fn call(&self, request: CallRequest) -> Result<Value, PythonError> {
-        let (answer, result) = mpsc::sync_channel(1);
-        self.submit(request, move |outcome| {
-            let _ = answer.send(outcome);
-        });
-        result.recv().unwrap_or_else(|_| Err(closed()))
+        self.begin(request)
+            .wait(None)
+            .map_err(|ending| match ending {
+                Ending::Raised(error) => error,
+                Ending::TimedOut | Ending::Stopped => PythonError::host("the call was stopped"),
+            })
     }
 
-    /// Calls a function and hands its result to `answer`, on a Python thread and exactly once. An
-    /// `async def` does not occupy a worker while it waits.
-    pub fn submit(
+    /// Calls a function without waiting for its result.
+    pub fn begin(&self, request: CallRequest) -> Pending {
+        // The second place is for whoever stops the wait.
+        let (answer, answers) = mpsc::sync_channel(2);
+        let stopper = Stopper(answer.clone());
+        let turn = self.submit(request, move |outcome| {
+            let _ = answer.try_send(Message::Answer(outcome));
+        });
+        Pending {
+            turn,
+            answers,
+            stopper,
+        }
+    }
+
+    // Hands the result to `answer`, on a Python thread and exactly once. An `async def` does not
+    // occupy a worker while it waits.
+    fn submit(
         &self,
         request: CallRequest,
         answer: impl FnOnce(Result<Value, PythonError>) + Send + 'static,
-    ) {
+    ) -> Arc<Turn> {
         let reply = Reply::new(self.state.root.clone(), Box::new(answer));
         let state = Arc::clone(&self.state);
+        let workers = self.state.workers.clone();
+        let name = format!("`{}` of `{}`", request.function, request.file);
+        let turn = Arc::new(Turn::new(name, move || workers.give_one_up()));
+        let running = Arc::clone(&turn);
         // A refused or lost job drops the reply, which then answers for itself.
         let _ = self.state.workers.submit(Box::new(move |py| {
-            if let Err(error) = state.invoke(py, request, reply) {
+            if let Err(error) = running.run(py, || state.invoke(py, request, reply)) {
                 let error = PythonError::from_py(py, &error, &state.root);
-                tracing::error!(target: "mxcp::python", "cannot run a call: {error}");
+                tracing::debug!(target: "mxcp::python", "a call ended otherwise: {error}");
             }
+            !running.is_left_behind()
         }));
+        turn
     }
 
     /// The SQL functions of the plugins, sorted by name; the position is the index of
     /// [`Self::call_udf`].
     pub fn udfs(&self) -> Vec<Udf> {
-        self.udfs.clone()
+        self.udfs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Runs a plugin function over rows of arguments, on the calling thread: a worker could be the one
-    /// that waits for the query this belongs to.
-    pub fn call_udf(&self, index: usize, rows: Vec<Vec<Cell>>) -> Result<Vec<Cell>, PythonError> {
+    /// that waits for the query this belongs to. The user is the one of that
+    /// query. When its time is over it is stopped like a call.
+    pub fn call_udf(
+        &self,
+        index: usize,
+        rows: Vec<Vec<Cell>>,
+        context: CallContext,
+        limit: Option<Duration>,
+    ) -> Result<Vec<Cell>, PythonError> {
         let declared = self
             .udfs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
             .get(index)
+            .cloned()
             .ok_or_else(|| PythonError::host(format!("there is no plugin function {index}")))?;
+        let name = format!("plugin function `{}`", declared.name);
+        let turn = Arc::new(Turn::new(name, || {}));
+        let _alarm = limit.and_then(|limit| self.clock.stop_after(limit, &turn));
         let results = Python::attach(|py| {
-            self.state
-                .run_udf(py, index, &rows)
+            turn.run_whole(py, || self.state.run_udf(py, index, &rows, context))
                 .map_err(|e| PythonError::from_py(py, &e, &self.state.root))
-        })?;
+        })?
+        .unwrap_or_default();
         results
             .into_iter()
             .map(|cell| {
@@ -244,19 +266,11 @@ impl PythonHost {
                 Err(error) => tracing::error!(target: "mxcp::python", "{error}"),
             }
             let _ = done.send(());
+            true
         }));
         self.state.workers.close();
         if queued.is_ok() && finished.recv_timeout(SHUTDOWN_LIMIT).is_err() {
             tracing::warn!(target: "mxcp::python", "a shutdown hook did not end in time");
-        }
-    }
-}
-
-impl CallContext {
-    fn for_hooks() -> Self {
-        Self {
-            transport: "hook".to_owned(),
-            ..Self::default()
         }
     }
 }
@@ -272,33 +286,42 @@ impl State {
         )
     }
 
-    fn invoke(&self, py: Python<'_>, request: CallRequest, reply: Reply) -> PyResult<()> {
+    fn invoke<'py>(
+        &self,
+        py: Python<'py>,
+        request: CallRequest,
+        reply: Reply,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let reply = Py::new(py, reply)?;
         let arguments = PyDict::new(py);
         for (name, cell) in &request.arguments {
-            arguments.set_item(name, convert::to_python(py, cell, Decimals::Float)?)?;
+            arguments.set_item(name, convert::to_python(py, cell, Reader::Argument)?)?;
         }
         let call = self.call_object(py, request.context)?;
-        self.host.call_method1(
-            py,
+        self.host.bind(py).call_method1(
             "invoke",
             (call, request.file, request.function, arguments, reply),
-        )?;
-        Ok(())
+        )
     }
 
-    fn run_udf(&self, py: Python<'_>, index: usize, rows: &[Vec<Cell>]) -> PyResult<Vec<Cell>> {
+    fn run_udf(
+        &self,
+        py: Python<'_>,
+        index: usize,
+        rows: &[Vec<Cell>],
+        context: CallContext,
+    ) -> PyResult<Vec<Cell>> {
         let arguments = PyList::empty(py);
         for row in rows {
             let row = row
                 .iter()
-                .map(|cell| convert::to_python(py, cell, Decimals::Exact))
+                .map(|cell| convert::to_python(py, cell, Reader::Plugin))
                 .collect::<PyResult<Vec<_>>>()?;
             arguments.append(PyTuple::new(py, row)?)?;
         }
         let call = Call {
             database: None,
-            context: CallContext::default(),
+            context,
         };
         let results =
             self.host
@@ -323,25 +346,15 @@ impl State {
     }
 }
 
-fn create(
-    py: Python<'_>,
+fn create<'py>(
+    py: Python<'py>,
     config: &HostConfig,
     root: &std::path::Path,
-    database: Arc<dyn Database>,
-) -> PyResult<(Py<PyAny>, Vec<Udf>)> {
+) -> PyResult<Bound<'py, PyAny>> {
     let secrets = PyDict::new(py);
     for (name, parameters) in &config.secrets {
         secrets.set_item(name, convert::json_to_python(py, parameters)?)?;
     }
-    let plugins: Vec<_> = config
-        .plugins
-        .iter()
-        .map(|p| (&p.name, &p.module, &p.config))
-        .collect();
-    let call = Call {
-        database: Some(database),
-        context: CallContext::for_hooks(),
-    };
     let settings = PyDict::new(py);
     settings.set_item("root", root)?;
     settings.set_item("python_path", &config.python_path)?;
@@ -354,7 +367,24 @@ fn create(
         convert::json_to_python(py, &config.user_config)?,
     )?;
     settings.set_item("secrets", secrets)?;
-    let host = interpreter::host_module(py)?.call_method("Host", (), Some(&settings))?;
+    interpreter::host_module(py)?.call_method("Host", (), Some(&settings))
+}
+
+fn start_plugins(
+    py: Python<'_>,
+    host: &Bound<'_, PyAny>,
+    config: &HostConfig,
+    database: Arc<dyn Database>,
+) -> PyResult<Vec<Udf>> {
+    let plugins: Vec<_> = config
+        .plugins
+        .iter()
+        .map(|p| (&p.name, &p.module, &p.config))
+        .collect();
+    let call = Call {
+        database: Some(database),
+        context: CallContext::for_hooks(),
+    };
     let declared = host.call_method1("start_plugins", (Py::new(py, call)?, plugins))?;
     let udfs = declared
         .extract::<Vec<(String, Vec<String>, String)>>()?
@@ -365,7 +395,7 @@ fn create(
             returns: SqlType::parse(&returns),
         })
         .collect();
-    Ok((host.unbind(), udfs))
+    Ok(udfs)
 }
 
 /// Runs a job on a worker and waits for its value.
@@ -376,17 +406,11 @@ fn run<T: Send + 'static>(
     let (done, value) = mpsc::sync_channel(1);
     let _ = workers.submit(Box::new(move |py| {
         let _ = done.send(job(py));
+        true
     }));
     value.recv().map_err(|_| closed())
 }
 
 fn closed() -> PythonError {
     PythonError::host("Python is shut down")
-}
-
-fn worker_count(wanted: usize) -> usize {
-    match wanted {
-        0 => (std::thread::available_parallelism().map_or(1, usize::from) + 4).min(32),
-        wanted => wanted,
-    }
 }

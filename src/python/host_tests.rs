@@ -15,6 +15,7 @@ use crate::{
 };
 
 mod calls;
+mod modules;
 mod plugins;
 mod process;
 mod values;

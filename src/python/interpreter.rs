@@ -29,16 +29,43 @@ const SOURCES: &[(&str, &str, &str)] = &[
         include_str!("modules/plugins_base.py"),
     ),
     ("mxcp.sdk", "sdk.py", ""),
-    ("mxcp.sdk.auth", "auth.py", ""),
+    ("mxcp.sdk.auth", "auth.py", include_str!("modules/auth.py")),
     (
         "mxcp.sdk.auth.context",
         "auth_context.py",
         include_str!("modules/auth_context.py"),
     ),
     (
+        "mxcp.sdk.auth.models",
+        "auth_models.py",
+        include_str!("modules/auth_models.py"),
+    ),
+    (
         "mxcp.sdk.audit",
         "audit.py",
         include_str!("modules/audit.py"),
+    ),
+    (
+        "mxcp.sdk.executor",
+        "executor.py",
+        include_str!("modules/executor.py"),
+    ),
+    (
+        "mxcp.sdk.executor.context",
+        "executor_context.py",
+        "from mxcp.sdk.executor import *",
+    ),
+    (
+        "mxcp.sdk.telemetry",
+        "telemetry.py",
+        include_str!("modules/telemetry.py"),
+    ),
+    // Where older projects find them.
+    ("mxcp.auth", "old_auth.py", "from mxcp.sdk.auth import *"),
+    (
+        "mxcp.auth.context",
+        "old_auth_context.py",
+        "from mxcp.sdk.auth.context import *",
     ),
 ];
 
@@ -48,6 +75,21 @@ const INTERNAL: &[(&str, &str, &str)] = &[
         "_mxcp_values",
         "<mxcp>/values.py",
         include_str!("modules/values.py"),
+    ),
+    (
+        "_mxcp_rows",
+        "<mxcp>/rows.py",
+        include_str!("modules/rows.py"),
+    ),
+    (
+        "_mxcp_errors",
+        "<mxcp>/errors.py",
+        include_str!("modules/errors.py"),
+    ),
+    (
+        "_mxcp_environment",
+        "<mxcp>/environment.py",
+        include_str!("modules/environment.py"),
     ),
     (
         "_mxcp_report",
@@ -60,9 +102,9 @@ const INTERNAL: &[(&str, &str, &str)] = &[
         include_str!("modules/streams.py"),
     ),
     (
-        "_mxcp_environment",
-        "<mxcp>/environment.py",
-        include_str!("modules/environment.py"),
+        "_mxcp_loops",
+        "<mxcp>/loops.py",
+        include_str!("modules/loops.py"),
     ),
     (
         "_mxcp_udf_types",

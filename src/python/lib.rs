@@ -17,13 +17,17 @@
 
 mod calendar;
 mod cell;
+mod clock;
+mod config;
 mod convert;
 mod error;
 mod host;
 mod interpreter;
 mod native;
 mod process;
+mod reload;
 mod result;
+mod turn;
 mod udf;
 mod worker;
 
@@ -31,10 +35,12 @@ mod worker;
 mod host_tests;
 
 pub use cell::{Cell, Rows};
-pub use error::PythonError;
-pub use host::{
+pub use config::{
     CallContext, CallRequest, Database, HostConfig, LogLevel, LogSink, PluginConfig, ProgressSink,
-    PythonHost,
 };
-pub use process::{exit_process, take_stdout};
+pub use error::PythonError;
+pub use host::PythonHost;
+pub use process::{exit_process, take_stdin, take_stdout};
+pub use reload::Reload;
+pub use turn::{Ending, Pending, Stopper};
 pub use udf::Udf;

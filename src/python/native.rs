@@ -8,16 +8,18 @@ use std::sync::{Arc, Mutex};
 
 use pyo3::exceptions::{PyBaseException, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyString};
+use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 use serde_json::Value;
 
-use crate::convert::{self, Decimals};
-use crate::host::{CallContext, Database, LogLevel};
-use crate::{Cell, PythonError, Rows, result};
+use crate::config::{CallContext, Database, LogLevel};
+use crate::convert::{self, Reader};
+use crate::reload::Reload;
+use crate::{Cell, PythonError, Rows, interpreter, result};
 
 pub(crate) fn module(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
     let module = PyModule::new(py, "_mxcp_native")?;
     module.add_function(wrap_pyfunction!(emit, &module)?)?;
+    module.add_function(wrap_pyfunction!(interrupt, &module)?)?;
     module.add_class::<Call>()?;
     module.add_class::<Reply>()?;
     Ok(module)
@@ -31,6 +33,18 @@ fn emit(level: u32, text: &str) {
         30.. => tracing::warn!(target: "mxcp::python", "{text}"),
         20.. => tracing::info!(target: "mxcp::python", "{text}"),
         _ => tracing::debug!(target: "mxcp::python", "{text}"),
+    }
+}
+
+/// Raises an exception of the given class in a thread, when that next runs Python code.
+#[pyfunction]
+pub(crate) fn interrupt(thread: u64, exception: &Bound<'_, PyAny>) {
+    let Ok(thread) = thread.try_into() else {
+        return;
+    };
+    // SAFETY: the interpreter is held and the class outlives the call; an unknown thread is no error.
+    unsafe {
+        pyo3::ffi::PyThreadState_SetAsyncExc(thread, exception.as_ptr());
     }
 }
 
@@ -63,7 +77,27 @@ impl Call {
             }))
             .unwrap_or_else(|_| Err("the database layer failed unexpectedly".to_owned()))
         });
-        rows_to_python(py, outcome.map_err(PyRuntimeError::new_err)?)
+        match outcome {
+            Ok(rows) => rows_to_python(py, rows),
+            Err(message) => Err(database_error(py, &message)),
+        }
+    }
+
+    /// Asks for a reload.
+    fn reload(
+        &self,
+        py: Python<'_>,
+        payload: Option<Py<PyAny>>,
+        description: String,
+    ) -> PyResult<()> {
+        let Some(database) = &self.database else {
+            return Err(PyRuntimeError::new_err(
+                "`reload_duckdb` works in endpoints and hooks, not in plugin functions",
+            ));
+        };
+        let reload = Reload::new(payload, description);
+        py.detach(|| database.reload(reload))
+            .map_err(PyRuntimeError::new_err)
     }
 
     fn log(&self, py: Python<'_>, level: &str, message: &str) {
@@ -113,19 +147,36 @@ fn parameters(params: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<(String, Cell)>
     let Some(params) = params.filter(|p| !p.is_none()) else {
         return Ok(Vec::new());
     };
-    let Ok(params) = params.cast::<PyDict>() else {
-        return Err(PyTypeError::new_err(
-            "`params` must be a dict: write `$name` in the query and pass {\"name\": value}",
-        ));
+    let bind = |name: String, value: &Bound<'_, PyAny>| {
+        let cell = convert::from_python(value).map_err(|e| named(value.py(), &name, e))?;
+        Ok((name, cell))
     };
-    params
-        .iter()
-        .map(|(name, value)| {
-            let name = name.str()?.to_string();
-            let cell = convert::from_python(&value).map_err(|e| named(value.py(), &name, e))?;
-            Ok((name, cell))
-        })
-        .collect()
+    if let Ok(params) = params.cast::<PyDict>() {
+        return params
+            .iter()
+            .map(|(name, value)| bind(name.str()?.to_string(), &value))
+            .collect();
+    }
+    if params.is_instance_of::<PyList>() || params.is_instance_of::<PyTuple>() {
+        // What `?` and `$1` are called.
+        return (1..)
+            .zip(params.try_iter()?)
+            .map(|(position, value)| bind(position.to_string(), &value?))
+            .collect();
+    }
+    Err(database_error(
+        params.py(),
+        "Invalid Input Error: Prepared parameters can only be passed as a list or a dictionary",
+    ))
+}
+
+fn database_error(py: Python<'_>, message: &str) -> PyErr {
+    let made =
+        interpreter::host_module(py).and_then(|m| m.call_method1("database_error", (message,)));
+    match made {
+        Ok(exception) => PyErr::from_value(exception),
+        Err(error) => error,
+    }
 }
 
 // Says which parameter cannot be bound; any other exception is the user's own and stays as it is.
@@ -146,7 +197,7 @@ fn rows_to_python<'py>(py: Python<'py>, rows: Rows) -> PyResult<Bound<'py, PyLis
     for row in rows.rows {
         let dict = PyDict::new(py);
         for (name, cell) in columns.iter().zip(&row) {
-            dict.set_item(name, convert::to_python(py, cell, Decimals::Float)?)?;
+            dict.set_item(name, convert::to_python(py, cell, Reader::Row)?)?;
         }
         list.append(dict)?;
     }

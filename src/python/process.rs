@@ -3,7 +3,7 @@
 use std::ffi::c_int;
 use std::fs::File;
 use std::io::{self, Write as _};
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -21,6 +21,17 @@ pub fn take_stdout() -> io::Result<File> {
     io::stdout().flush()?;
     let kept = io::stdout().as_fd().try_clone_to_owned()?;
     if dup2(2, 1) < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(File::from(kept))
+}
+
+/// Takes the process's standard input for a protocol: the returned file reads it, while descriptor 0
+/// is empty for everyone else. A child process would otherwise read what the client says.
+pub fn take_stdin() -> io::Result<File> {
+    let kept = io::stdin().as_fd().try_clone_to_owned()?;
+    let empty = File::open("/dev/null")?;
+    if dup2(empty.as_raw_fd(), 0) < 0 {
         return Err(io::Error::last_os_error());
     }
     Ok(File::from(kept))

@@ -2,11 +2,12 @@
 //! together here; what the SQL is for does not matter.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
+use arc_swap::ArcSwap;
 use mxcp_artifact::TypeDef;
 use mxcp_artifact::manifest::Limits;
-use mxcp_python::{CallContext, Cell, Database, Rows};
+use mxcp_python::{CallContext, Cell, Database, Reload, Rows};
 use serde_json::Value;
 
 use crate::call::{Cancel, User};
@@ -18,10 +19,11 @@ use crate::database::json::JsonBuild;
 use crate::database::pool::Pool;
 use crate::database::watchdog::Watchdog;
 use crate::output::column_hint;
+use crate::reload::Reloads;
 
 #[derive(Debug)]
 pub(crate) struct Access {
-    pool: Pool,
+    pool: ArcSwap<Pool>,
     watchdog: Watchdog,
     limits: Limits,
     /// Python may read what it likes; only time is bounded.
@@ -31,7 +33,7 @@ pub(crate) struct Access {
 impl Access {
     pub(crate) fn new(pool: Pool, limits: Limits) -> Self {
         Self {
-            pool,
+            pool: ArcSwap::from_pointee(pool),
             watchdog: Watchdog::default(),
             python_limits: Limits {
                 rows: u64::MAX,
@@ -42,8 +44,17 @@ impl Access {
         }
     }
 
-    pub(crate) fn pool(&self) -> &Pool {
-        &self.pool
+    pub(crate) fn pool(&self) -> Arc<Pool> {
+        self.pool.load_full()
+    }
+
+    /// What runs from now on runs on this pool.
+    pub(crate) fn replace_pool(&self, pool: Pool) {
+        self.pool.store(Arc::new(pool));
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// Runs SQL and gives JSON values; `returns` refines how some types are written.
@@ -55,33 +66,55 @@ impl Access {
         facts: Arc<Facts>,
         cancel: &Cancel,
     ) -> Result<Table<Value>, SqlError> {
-        let mut lease = self.pool.lease(facts)?;
+        let pool = self.pool();
+        let mut lease = pool.lease(facts)?;
         run(
             &mut lease,
             sql,
             arguments,
             &JsonBuild::default(),
             &|name, columns| column_hint(returns, name, columns),
-            &self.bounds(&self.limits, cancel),
+            &self.bounds(&self.limits, cancel, false),
         )
     }
 
-    fn bounds<'a>(&'a self, limits: &'a Limits, cancel: &'a Cancel) -> Bounds<'a> {
+    fn bounds<'a>(&'a self, limits: &'a Limits, cancel: &'a Cancel, exact: bool) -> Bounds<'a> {
         Bounds {
             limits,
             watchdog: &self.watchdog,
             cancel,
+            exact,
         }
     }
 }
 
-impl Database for Access {
+/// The way from Python to the database. The Python host holds it for ever, so it holds nothing itself:
+/// the database must still close when the runtime shuts down.
+#[derive(Debug)]
+pub(crate) struct Door {
+    access: Weak<Access>,
+    reloads: Weak<Reloads>,
+}
+
+impl Door {
+    pub(crate) fn new(access: &Arc<Access>, reloads: &Arc<Reloads>) -> Self {
+        Self {
+            access: Arc::downgrade(access),
+            reloads: Arc::downgrade(reloads),
+        }
+    }
+}
+
+impl Database for Door {
     fn execute(
         &self,
         sql: &str,
         parameters: Vec<(String, Cell)>,
         context: &CallContext,
     ) -> Result<Rows, String> {
+        let Some(access) = self.access.upgrade() else {
+            return Err("the database is closed".into());
+        };
         let arguments: Vec<Argument> = parameters
             .into_iter()
             .map(|(name, value)| Argument {
@@ -91,14 +124,15 @@ impl Database for Access {
             })
             .collect();
         let facts = Arc::new(python_facts(context));
-        let mut lease = self.pool.lease(facts).map_err(|e| e.to_string())?;
+        let pool = access.pool();
+        let mut lease = pool.lease(facts).map_err(|e| e.to_string())?;
         let table = run(
             &mut lease,
             sql,
             &arguments,
             &CellBuild,
             &|_, _| None,
-            &self.bounds(&self.python_limits, &Cancel::default()),
+            &access.bounds(&access.python_limits, &cancel_of(context), true),
         )
         .map_err(|e| e.to_string())?;
         Ok(Rows {
@@ -106,6 +140,23 @@ impl Database for Access {
             rows: table.rows,
         })
     }
+
+    fn reload(&self, reload: Reload) -> Result<(), String> {
+        match self.reloads.upgrade() {
+            Some(reloads) => reloads.request(reload),
+            None => Err("the server is shut down".into()),
+        }
+    }
+}
+
+/// Lets SQL that Python runs end with the call it belongs to.
+pub(crate) fn baggage(cancel: &Cancel) -> Arc<dyn std::any::Any + Send + Sync> {
+    Arc::new(cancel.clone())
+}
+
+fn cancel_of(context: &CallContext) -> Cancel {
+    let cancel = context.baggage.as_ref().and_then(|b| b.downcast_ref());
+    cancel.cloned().unwrap_or_default()
 }
 
 /// What SQL sees of a caller.
@@ -121,6 +172,7 @@ pub(crate) fn facts(user: Option<&User>, headers: &BTreeMap<String, String>) -> 
                 .map(|(name, value)| (name.to_lowercase(), value.clone()))
                 .collect()
         }),
+        user: user.map(User::to_python_value),
     }
 }
 
@@ -135,6 +187,7 @@ fn python_facts(context: &CallContext) -> Facts {
         email: text("email"),
         provider: text("provider"),
         external_token: text("external_token"),
+        user: context.user.clone(),
         ..facts(None, &context.headers)
     }
 }

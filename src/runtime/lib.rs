@@ -17,6 +17,7 @@ mod output;
 mod policy;
 mod prompts;
 mod python;
+mod reload;
 mod repr;
 pub mod resources;
 mod runtime;
@@ -24,6 +25,8 @@ mod schema;
 pub mod server;
 pub mod testing;
 
+#[cfg(test)]
+mod python_tests;
 #[cfg(test)]
 mod tests;
 

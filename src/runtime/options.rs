@@ -90,3 +90,9 @@ impl fmt::Display for StartError {
 }
 
 impl std::error::Error for StartError {}
+
+impl From<mxcp_python::PythonError> for StartError {
+    fn from(error: mxcp_python::PythonError) -> Self {
+        Self::Python(error.to_string())
+    }
+}

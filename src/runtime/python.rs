@@ -1,40 +1,26 @@
 //! The Python side of a runtime: started only when the manifest has Python, with the plugins of the
 //! active profile and their functions registered in the database.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
+use std::time::Duration;
 
 use mxcp_artifact::{Digest, Manifest};
-use mxcp_python::{CallContext, Cell, Database, HostConfig, PluginConfig, PythonHost, Rows};
-use serde_json::Value;
+use mxcp_python::{CallContext, CallRequest, Ending, HostConfig, PluginConfig, PythonHost};
+use serde_json::{Map, Value, json};
 
-use crate::access::Access;
-use crate::call::Caller;
+use crate::access::{Access, Door, baggage};
+use crate::call::{CallError, Caller, Cancel};
 use crate::database::functions::Facts;
 use crate::database::udf;
 use crate::options::{Options, StartError};
-
-// The host holds its database for ever; the database must still close when the runtime shuts down.
-struct Door(Weak<Access>);
-
-impl Database for Door {
-    fn execute(
-        &self,
-        sql: &str,
-        parameters: Vec<(String, Cell)>,
-        context: &CallContext,
-    ) -> Result<Rows, String> {
-        match self.0.upgrade() {
-            Some(access) => access.execute(sql, parameters, context),
-            None => Err("the database is closed".into()),
-        }
-    }
-}
+use crate::reload::Reloads;
 
 /// Starts Python if the manifest needs it. Hooks have run when this returns.
 pub(crate) fn start(
     manifest: &Manifest,
     options: &Options,
     access: &Arc<Access>,
+    reloads: &Arc<Reloads>,
 ) -> Result<Option<Arc<PythonHost>>, StartError> {
     let project = &manifest.project;
     if manifest.python.is_empty() && project.plugins.is_empty() {
@@ -76,8 +62,8 @@ pub(crate) fn start(
             .iter()
             .map(|file| file.path.clone())
             .collect(),
-        site: project.site.clone(),
-        user_config: options.user_config.raw.clone(),
+        site: site_config(manifest, options),
+        user_config: user_config(&project.name, options),
         secrets: options
             .user_config
             .secrets
@@ -87,7 +73,7 @@ pub(crate) fn start(
         plugins,
         workers: 0,
     };
-    let host = PythonHost::start(config, Arc::new(Door(Arc::downgrade(access))))
+    let host = PythonHost::start(config, Arc::new(Door::new(access, reloads)))
         .map_err(|e| StartError::Python(e.to_string()))?;
     let host = Arc::new(host);
     if let Err(error) = register_functions(&host, access) {
@@ -98,6 +84,54 @@ pub(crate) fn start(
         tracing::error!("a Python file or `on_init` hook failed: {error}");
     }
     Ok(Some(host))
+}
+
+// Code reads the path of the database from here, also where the file leaves it to the default.
+fn site_config(manifest: &Manifest, options: &Options) -> Value {
+    let project = &manifest.project;
+    let mut site = project.site.clone();
+    let settings = project.profile_settings(&options.profile);
+    let database = options
+        .database
+        .clone()
+        .unwrap_or_else(|| settings.database.into());
+    let path = options.root.join(database).display().to_string();
+    let place = ["profiles", &options.profile, "duckdb"];
+    if let Some(duckdb) = entry(&mut site, &place) {
+        duckdb.entry("path").or_insert(path.into());
+    }
+    site
+}
+
+// The entries of the project and its profile are always there, as code relies on.
+fn user_config(project: &str, options: &Options) -> Value {
+    let mut config = options.user_config.raw.clone();
+    let place = ["projects", project, "profiles", &options.profile];
+    if let Some(profile) = entry(&mut config, &place) {
+        profile.entry("secrets").or_insert_with(|| json!([]));
+        profile
+            .entry("plugin")
+            .or_insert_with(|| json!({"config": {}}));
+    }
+    if let Some(config) = config.as_object_mut() {
+        config.entry("mxcp").or_insert(1.into());
+    }
+    config
+}
+
+/// The object at a place, made where nothing is; `None` where something else is.
+fn entry<'a>(root: &'a mut Value, place: &[&str]) -> Option<&'a mut Map<String, Value>> {
+    let mut value = root;
+    if value.is_null() {
+        *value = json!({});
+    }
+    for key in place {
+        value = value.as_object_mut()?.entry(*key).or_insert(Value::Null);
+        if value.is_null() {
+            *value = json!({});
+        }
+    }
+    value.as_object_mut()
 }
 
 fn warn_about_changes(manifest: &Manifest, options: &Options) {
@@ -114,23 +148,32 @@ fn warn_about_changes(manifest: &Manifest, options: &Options) {
     }
 }
 
-fn register_functions(host: &Arc<PythonHost>, access: &Access) -> Result<(), StartError> {
+/// Makes the functions of the plugins known to the open database.
+pub(crate) fn register_functions(
+    host: &Arc<PythonHost>,
+    access: &Access,
+) -> Result<(), StartError> {
     let udfs = host.udfs();
     if udfs.is_empty() {
         return Ok(());
     }
     let refused = |e: crate::database::SqlError| StartError::Plugin(e.to_string());
-    let mut lease = access
-        .pool()
-        .lease(Arc::new(Facts::default()))
-        .map_err(refused)?;
+    let pool = access.pool();
+    let mut lease = pool.lease(Arc::new(Facts::default())).map_err(refused)?;
+    let registry = Arc::clone(lease.registry());
+    let limit = Duration::from_millis(access.limits().timeout_ms);
     for (index, function) in udfs.iter().enumerate() {
         let host = Arc::clone(host);
-        let run: udf::Run = Arc::new(move |rows| {
-            host.call_udf(index, rows)
+        let run: udf::Run = Arc::new(move |rows, facts| {
+            let context = CallContext {
+                user: facts.user.clone(),
+                headers: facts.headers.clone().unwrap_or_default(),
+                ..CallContext::default()
+            };
+            host.call_udf(index, rows, context, Some(limit))
                 .map_err(|error| error.to_string())
         });
-        udf::register(&mut lease.connection, function, run).map_err(refused)?;
+        udf::register(&mut lease.connection, &registry, function, run).map_err(refused)?;
     }
     Ok(())
 }
@@ -156,5 +199,42 @@ pub(crate) fn context(caller: &Caller, transport: &str) -> CallContext {
         },
         log,
         progress,
+        baggage: None,
+    }
+}
+
+/// Calls a function until it ends, its time is over or the call is cancelled. The SQL it runs ends
+/// with it.
+pub(crate) fn call(
+    host: &PythonHost,
+    mut request: CallRequest,
+    limit_ms: u64,
+    cancel: &Cancel,
+) -> Result<Value, CallError> {
+    let sql = Cancel::default();
+    request.context.baggage = Some(baggage(&sql));
+    let pending = host.begin(request);
+    let (stopper, of_call) = (pending.stopper(), sql.clone());
+    cancel.on_cancel(move || {
+        of_call.cancel();
+        stopper.stop();
+    });
+    let ending = match pending.wait(Some(Duration::from_millis(limit_ms))) {
+        Ok(value) => return Ok(value),
+        Err(ending) => ending,
+    };
+    match ending {
+        Ending::Raised(error) => Err(CallError::Failed {
+            message: error.to_string(),
+            traceback: (!error.traceback.is_empty()).then(|| error.traceback.clone()),
+        }),
+        Ending::Stopped => Err(CallError::Cancelled),
+        Ending::TimedOut => {
+            sql.cancel();
+            Err(CallError::failed(format!(
+                "the call was stopped after {} seconds; make it faster or raise `limits.timeout_ms`",
+                (limit_ms as f64) / 1000.0
+            )))
+        }
     }
 }

@@ -5,10 +5,11 @@
 //! shaped and validated, output policies decide and change it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use mxcp_artifact::{Body, Endpoint, Manifest};
-use mxcp_python::{CallRequest, Cell, PythonHost};
+use mxcp_python::{CallRequest, Cell, PythonHost, Reload};
 use serde_json::{Map, Value};
 
 use crate::access::{Access, facts};
@@ -21,20 +22,25 @@ use crate::options::{Options, StartError};
 use crate::output::{shape_rows, shape_value};
 use crate::policy::{Facts, Refusal};
 use crate::python;
+use crate::reload::Reloads;
 
 /// See the module.
 pub struct Runtime {
     artifact: ArcSwap<Artifact>,
     access: Arc<Access>,
     python: Option<Arc<PythonHost>>,
-    transport: &'static str,
+    reloads: Arc<Reloads>,
+    options: Options,
 }
+
+// How long a reload waits for statements that are still being interrupted.
+const CLOSING: Duration = Duration::from_secs(5);
 
 impl std::fmt::Debug for Runtime {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Runtime")
             .field("python", &self.python.is_some())
-            .field("transport", &self.transport)
+            .field("transport", &self.options.transport)
             .finish_non_exhaustive()
     }
 }
@@ -45,12 +51,14 @@ impl Runtime {
     pub fn start(manifest: Arc<Manifest>, options: Options) -> Result<Self, StartError> {
         let pool = open::open(&manifest, &options)?;
         let access = Arc::new(Access::new(pool, manifest.project.limits.clone()));
-        let python = python::start(&manifest, &options, &access)?;
+        let reloads = Arc::new(Reloads::default());
+        let python = python::start(&manifest, &options, &access, &reloads)?;
         Ok(Self {
             artifact: ArcSwap::from_pointee(Artifact::new(manifest)),
             access,
             python,
-            transport: options.transport,
+            reloads,
+            options,
         })
     }
 
@@ -64,8 +72,52 @@ impl Runtime {
         self.artifact.store(Arc::new(Artifact::new(manifest)));
     }
 
+    /// Lets Python code reload this runtime with `reload_duckdb`, and [`Self::request_reload`] too.
+    pub fn serve_reloads(self: &Arc<Self>) -> Result<(), String> {
+        self.reloads.serve(self)
+    }
+
+    /// Asks for a reload of the database, the plugins and the hooks, and returns at once.
+    pub fn request_reload(&self, why: &str) -> Result<(), String> {
+        self.reloads.request(Reload::plain(why))
+    }
+
+    pub(crate) fn reload_now(&self, reload: Reload) -> Result<(), StartError> {
+        let Some(_drained) = self.reloads.drain() else {
+            return Ok(());
+        };
+        tracing::info!("reloading: {}", reload.description());
+        if let Some(python) = &self.python {
+            // A hook that fails was logged.
+            let _ = python.suspend();
+        }
+        if !self.access.pool().close_all(CLOSING) {
+            tracing::warn!("a statement does not end; the database file is still open");
+        }
+        if let Some(python) = &self.python
+            && let Err(error) = python.run_payload(reload)
+        {
+            tracing::error!("the function of the reload failed: {error}");
+        }
+        let manifest = self.manifest();
+        match open::open(&manifest, &self.options) {
+            Ok(pool) => self.access.replace_pool(pool),
+            Err(error) => {
+                let why = format!("it could not be opened after a reload: {error}");
+                self.access.pool().explain_closing(why);
+                return Err(error);
+            }
+        }
+        if let Some(python) = &self.python {
+            python.resume(|| python::register_functions(python, &self.access))?;
+        }
+        tracing::info!("reloaded");
+        Ok(())
+    }
+
     /// Calls an endpoint and waits for its result.
     pub fn call(&self, call: &Call) -> Result<Outcome, CallError> {
+        let _running = self.reloads.enter(&call.cancel)?;
         let artifact = self.artifact.load_full();
         let not_found = || CallError::NotFound {
             kind: call.kind,
@@ -151,17 +203,14 @@ impl Runtime {
                 let host = self.python.as_ref().ok_or_else(|| {
                     CallError::failed("Python was not started; restart to serve Python endpoints")
                 })?;
-                let value = host
-                    .call(CallRequest {
-                        file: body.file.clone(),
-                        function: body.function.clone(),
-                        arguments: compiled.inputs.cells(values),
-                        context: python::context(&call.caller, self.transport),
-                    })
-                    .map_err(|error| CallError::Failed {
-                        message: error.to_string(),
-                        traceback: (!error.traceback.is_empty()).then(|| error.traceback.clone()),
-                    })?;
+                let request = CallRequest {
+                    file: body.file.clone(),
+                    function: body.function.clone(),
+                    arguments: compiled.inputs.cells(values),
+                    context: python::context(&call.caller, self.options.transport),
+                };
+                let limit = self.access.limits().timeout_ms;
+                let value = python::call(host, request, limit, &call.cancel)?;
                 let value = shape_value(value, returns).map_err(CallError::failed)?;
                 Ok((value, None))
             }
@@ -189,6 +238,7 @@ impl Runtime {
                 ty: None,
             })
             .collect();
+        let _running = self.reloads.enter(cancel)?;
         let facts = Arc::new(facts(caller.user.as_ref(), &caller.headers));
         let table = self
             .access
@@ -199,6 +249,7 @@ impl Runtime {
 
     /// Runs the shutdown hooks and closes the database. Later calls fail.
     pub fn shutdown(&self) {
+        self.reloads.close();
         if let Some(python) = &self.python {
             python.shutdown();
         }

@@ -1,7 +1,7 @@
 //! Whole calls: a manifest with SQL, Python, a resource and a prompt, on a database of its own.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use mxcp_artifact::{EndpointKind, Manifest};
 use serde_json::{Map, Value, json};
@@ -9,11 +9,14 @@ use serde_json::{Map, Value, json};
 use crate::testing::{self, Selection, TestOptions};
 use crate::{Call, CallError, Options, Runtime, User, UserConfig, Verdict};
 
-fn object(value: Value) -> Map<String, Value> {
+// The working directory and the interpreter belong to the process.
+pub(crate) static ONE_HOST_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+pub(crate) fn object(value: Value) -> Map<String, Value> {
     value.as_object().cloned().unwrap_or_default()
 }
 
-fn tool(name: &str, sql: &str, rest: Value) -> Value {
+pub(crate) fn tool(name: &str, sql: &str, rest: Value) -> Value {
     let mut endpoint = json!({
         "kind": "tool",
         "name": name,
@@ -27,7 +30,7 @@ fn tool(name: &str, sql: &str, rest: Value) -> Value {
     endpoint
 }
 
-fn manifest(endpoints: Value, python: Value) -> Arc<Manifest> {
+pub(crate) fn manifest(endpoints: Value, python: Value) -> Arc<Manifest> {
     let manifest = json!({
         "format_version": 1,
         "toolchain": {"compiler": "0", "engine": "0"},
@@ -42,7 +45,7 @@ fn manifest(endpoints: Value, python: Value) -> Arc<Manifest> {
     Arc::new(serde_json::from_value(manifest).unwrap())
 }
 
-fn options(root: &Path) -> Options {
+pub(crate) fn options(root: &Path) -> Options {
     Options {
         root: root.to_owned(),
         profile: "dev".into(),
@@ -58,7 +61,7 @@ fn start(root: &Path, endpoints: Value) -> Runtime {
     Runtime::start(manifest(endpoints, json!([])), options(root)).unwrap()
 }
 
-fn call(
+pub(crate) fn call(
     runtime: &Runtime,
     id: &str,
     arguments: Value,
@@ -276,6 +279,7 @@ class MXCPPlugin(MXCPBasePlugin):
 
 #[test]
 fn python_endpoints_hooks_and_plugins() {
+    let _turn = ONE_HOST_AT_A_TIME.lock().unwrap_or_else(|e| e.into_inner());
     let dir = tempfile::tempdir().unwrap();
     for (path, text) in [("python/m.py", PYTHON), ("plugins/shouting.py", PLUGIN)] {
         let path = dir.path().join(path);

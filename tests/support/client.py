@@ -30,6 +30,8 @@ async def main() -> None:
             denied = await session.call_tool("get_customer", {"customer_id": "cust_123"})
             wrong = await session.call_tool("get_customer_metrics", {})
             churn = await session.call_tool("predict_churn", {"customer_id": "cust_123"})
+            mixed = [("get_customer_metrics", "predict_churn")[n % 2] for n in range(100)]
+            many = await asyncio.gather(*(session.call_tool(name, {"customer_id": "cust_123"}) for name in mixed))
             read_result = await session.read_resource(resources[0].uri)
             arguments = {a.name: "cust_123" for a in prompts[0].arguments or [] if a.required}
             prompt = await session.get_prompt(prompts[0].name, arguments)
@@ -47,6 +49,7 @@ async def main() -> None:
                 "denied": denied.model_dump(mode="json", exclude_none=True),
                 "wrong": wrong.model_dump(mode="json", exclude_none=True),
                 "churn": churn.model_dump(mode="json", exclude_none=True),
+                "many": [result.isError for result in many],
                 "read": read_result.model_dump(mode="json", exclude_none=True),
                 "prompt": prompt.model_dump(mode="json", exclude_none=True),
             }

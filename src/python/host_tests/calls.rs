@@ -134,7 +134,8 @@ def fine():
         fail("bad_parameter").message,
         "parameter `x`: a value of type `object` has no SQL type"
     );
-    assert_eq!(fail("broken_database").type_name, "RuntimeError");
+    assert_eq!(fail("no_table").type_name, "CatalogException");
+    assert_eq!(fail("broken_database").type_name, "DatabaseError");
     assert_eq!(
         fail("absent").message,
         "Function 'absent' not found in python/m.py"
@@ -294,9 +295,9 @@ def unknown():
         .call("python/m.py", "outside", &[])
         .expect("it returns");
     assert!(
-        outside[0]
-            .as_str()
-            .is_some_and(|m| m.starts_with("no call is running")),
+        outside[0].as_str().is_some_and(|m| m.starts_with(
+            "No execution context available - function not called from MXCP executor"
+        )),
         "{outside}"
     );
     assert_eq!(
@@ -327,22 +328,20 @@ async def meet(number):
     return number
 "#,
     )]);
-    let (answer, answers) = std::sync::mpsc::channel();
+    let mut pending = Vec::new();
     for number in 0..4 {
-        let answer = answer.clone();
         let request = CallRequest {
             file: "python/m.py".to_owned(),
             function: "meet".to_owned(),
             arguments: vec![("number".to_owned(), Cell::Int(number))],
             context: CallContext::default(),
         };
-        project.host.submit(request, move |outcome| {
-            let _ = answer.send(outcome.expect("a number"));
-        });
+        pending.push(project.host.begin(request));
     }
     let limit = std::time::Duration::from_secs(30);
-    let mut met: Vec<i64> = (0..4)
-        .filter_map(|_| answers.recv_timeout(limit).ok()?.as_i64())
+    let mut met: Vec<i64> = pending
+        .into_iter()
+        .filter_map(|call| call.wait(Some(limit)).ok()?.as_i64())
         .collect();
     met.sort_unstable();
     assert_eq!(met, [0, 1, 2, 3]);

@@ -66,13 +66,16 @@ class MXCPPlugin(MXCPBasePlugin):
         vec![Cell::Null, Cell::Int(1)],
     ];
     assert_eq!(
-        project.host.call_udf(1, rows),
+        project.host.call_udf(1, rows, CallContext::default(), None),
         Ok(vec![text("hi xx"), text("hi nobody")])
     );
     assert_eq!(
-        project
-            .host
-            .call_udf(0, vec![vec![Cell::List(vec![Cell::Float(1.0)])]]),
+        project.host.call_udf(
+            0,
+            vec![vec![Cell::List(vec![Cell::Float(1.0)])]],
+            CallContext::default(),
+            None
+        ),
         Ok(vec![Cell::Struct(vec![
             ("width".to_owned(), Cell::Int(1)),
             ("label".to_owned(), Cell::Null)
@@ -80,7 +83,7 @@ class MXCPPlugin(MXCPBasePlugin):
     );
     let error = project
         .host
-        .call_udf(2, vec![vec![Cell::Null]])
+        .call_udf(2, vec![vec![Cell::Null]], CallContext::default(), None)
         .expect_err("wrong type");
     assert!(error.message.contains("`wrong_shop`"), "{error}");
     drop(project);

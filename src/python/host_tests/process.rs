@@ -149,23 +149,31 @@ def run():
 }
 
 #[test]
-fn standard_output_belongs_to_the_protocol() {
-    let output = std::process::Command::new(std::env::current_exe().expect("a path"))
+fn standard_input_and_output_belong_to_the_protocol() {
+    use std::io::Write as _;
+    let mut child = std::process::Command::new(std::env::current_exe().expect("a path"))
         .args([
             "--exact",
             "host_tests::process::protocol_process",
             "--ignored",
             "--nocapture",
         ])
-        .output()
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
         .expect("it runs");
+    let mut stdin = child.stdin.take().expect("piped");
+    stdin.write_all(b"request\n").expect("written");
+    drop(stdin);
+    let output = child.wait_with_output().expect("it ends");
     let (out, err) = (
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr),
     );
     assert_eq!(output.status.code(), Some(7), "{out}\n{err}");
     assert!(
-        out.ends_with("protocol\n") && !out.contains("noise"),
+        out.ends_with("protocol request\n") && !out.contains("noise"),
         "{out}"
     );
     for line in ["native noise", "child noise", "farewell noise"] {
@@ -174,22 +182,32 @@ fn standard_output_belongs_to_the_protocol() {
 }
 
 #[test]
-#[ignore = "the process that `standard_output_belongs_to_the_protocol` starts"]
+#[ignore = "the process that `standard_input_and_output_belong_to_the_protocol` starts"]
 fn protocol_process() {
-    use std::io::Write as _;
+    use std::io::{Read as _, Write as _};
+    let mut input = crate::take_stdin().expect("taken");
     let mut protocol = crate::take_stdout().expect("taken");
     let project = Project::new(&[(
         "python/m.py",
         r#"
-import atexit, os, subprocess
+import atexit, os, subprocess, sys
 def f():
     print("printed noise")
     os.write(1, b"native noise\n")
     subprocess.run(["echo", "child noise"], check=True)
     atexit.register(os.write, 1, b"farewell noise\n")
+    child = subprocess.run(["cat"], capture_output=True, check=True)
+    return [sys.stdin.read(), os.read(0, 10).decode(), child.stdout.decode()]
 "#,
     )]);
-    assert_eq!(project.call("python/m.py", "f", &[]), Ok(Value::Null));
-    protocol.write_all(b"protocol\n").expect("written");
+    assert_eq!(
+        project.call("python/m.py", "f", &[]),
+        Ok(json!(["", "", ""]))
+    );
+    let mut request = String::new();
+    input.read_to_string(&mut request).expect("read");
+    protocol
+        .write_all(format!("protocol {request}").as_bytes())
+        .expect("written");
     crate::exit_process(7);
 }

@@ -1,28 +1,30 @@
 """The user of the running call."""
 
+import contextvars
+
 import _mxcp_host as _host
+from mxcp.sdk.auth.models import UserContext
 
-__all__ = ["UserContext", "get_user_context"]
+__all__ = ["UserContext", "get_user_context", "reset_user_context", "set_user_context"]
 
-
-class UserContext:
-    """Who calls. Keys of the profile that have no field of their own are in `raw_profile`."""
-
-    _FIELDS = ("provider", "user_id", "username", "email", "name", "avatar_url", "external_token")
-
-    def __init__(self, profile):
-        for field in self._FIELDS:
-            setattr(self, field, profile.get(field))
-        self.capabilities = list(profile.get("capabilities") or ())
-        raw = profile.get("raw_profile")
-        self.raw_profile = raw if isinstance(raw, dict) else dict(profile)
-
-    def __repr__(self):
-        return f"UserContext(provider={self.provider!r}, user_id={self.user_id!r}, username={self.username!r})"
+_UNSET = object()
+_played = contextvars.ContextVar("mxcp_user", default=_UNSET)
 
 
 def get_user_context():
     """The authenticated user, or None for an anonymous call and outside of calls."""
+    played = _played.get()
+    if played is not _UNSET:
+        return played
     scope = _host.scope()
     profile = scope.call.user if scope is not None else None
-    return UserContext(profile) if isinstance(profile, dict) else None
+    return UserContext.from_profile(profile) if isinstance(profile, dict) else None
+
+
+def set_user_context(user):
+    """What `get_user_context` gives from here on in this context. Policies and SQL do not change."""
+    return _played.set(user)
+
+
+def reset_user_context(token):
+    _played.reset(token)

@@ -4,11 +4,14 @@ import os
 import site
 import sys
 
+# The virtual environment in use, as people would write it.
+entered = None
 
-def enter(venv):
+
+def enter(venv, shown):
     """Adds a virtual environment's packages; an ImportError says why it cannot be used."""
+    global entered
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    shown = os.path.basename(os.path.normpath(venv))
     settings = _settings(venv)
     made_for = settings.get("version") or settings.get("version_info") or ""
     if made_for and made_for.split(".")[:2] != version.split("."):
@@ -25,6 +28,7 @@ def enter(venv):
     if settings.get("include-system-site-packages", "false").lower() == "false":
         _leave_system_packages(packages)
     site.addsitedir(packages)
+    entered = shown
     _adopt_interpreter(venv)
 
 

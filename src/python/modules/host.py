@@ -11,25 +11,28 @@ import threading
 import zlib
 
 import _mxcp_environment as environment
+import _mxcp_loops as loops
 import _mxcp_native
 import _mxcp_streams as streams
-from _mxcp_report import describe  # noqa: F401 - the native side looks them up here
+from _mxcp_errors import database_error  # noqa: F401 - the native side looks these up here
+from _mxcp_loops import CallStopped  # noqa: F401
+from _mxcp_report import describe  # noqa: F401
 from _mxcp_values import plain, simplify  # noqa: F401
 
 _scope = contextvars.ContextVar("mxcp_scope", default=None)
 _latest = None
-_loop = None
-_loop_lock = threading.Lock()
 
 
 class Scope:
-    """What the running code may reach: its host and the call it serves."""
+    """What the running code may reach: its host and the call it serves, with what it gathers meanwhile."""
 
-    __slots__ = ("host", "call")
+    __slots__ = ("host", "call", "events", "values")
 
     def __init__(self, host, call):
         self.host = host
         self.call = call
+        self.events = []
+        self.values = None
 
 
 def scope():
@@ -40,7 +43,8 @@ def current():
     found = _scope.get()
     if found is None:
         raise RuntimeError(
-            "no call is running: `mxcp.runtime` works inside endpoints and hooks, not in threads they start"
+            "No execution context available - function not called from MXCP executor; `mxcp.runtime` works in endpoints "
+            "and hooks, and in a thread that runs `contextvars.copy_context().run`"
         )
     return found
 
@@ -86,34 +90,6 @@ def install(sources):
     streams.install()
 
 
-def event_loop():
-    """The loop that runs every `async def`, on a thread of its own."""
-    global _loop
-    import asyncio
-
-    def run(loop):
-        asyncio.set_event_loop(loop)
-        while True:
-            try:
-                loop.run_forever()
-                return
-            except BaseException as error:
-                # A task of the user's that calls `sys.exit` must not end everybody's loop.
-                _mxcp_native.emit(40, f"the event loop was interrupted by {type(error).__name__}: {error}")
-
-    with _loop_lock:
-        if _loop is None:
-            _loop = asyncio.new_event_loop()
-            threading.Thread(target=run, args=(_loop,), name="python-asyncio", daemon=True).start()
-        return _loop
-
-
-def _schedule(coroutine):
-    import asyncio
-
-    return asyncio.run_coroutine_threadsafe(coroutine, event_loop())
-
-
 async def _settle(awaitable, reply):
     try:
         reply.value(await awaitable)
@@ -123,12 +99,8 @@ async def _settle(awaitable, reply):
         _flush()
 
 
-async def _outcome(awaitable):
-    try:
-        await awaitable
-    except BaseException as error:
-        return error
-    return None
+async def _collect(items):
+    return [item async for item in items]
 
 
 def _flush():
@@ -150,11 +122,14 @@ class Host:
         self.udfs = []
         self.shutdown_hooks = []
         self._init_hooks = []
+        self._new_init_hooks = []
         self._initialised = False
         self._modules = {}
         self._lock = threading.RLock()
         if venv is not None:
-            environment.enter(os.path.join(self.root, os.fspath(venv)))
+            path = os.path.normpath(os.path.join(self.root, os.fspath(venv)))
+            inside = path.startswith(self.root + os.sep)
+            environment.enter(path, os.path.relpath(path, self.root) if inside else path)
         self._path_entries = environment.add_paths([self.python_dir, self.root, self.plugin_dir])
         importlib.invalidate_caches()
         _latest = self
@@ -222,12 +197,12 @@ class Host:
 
     def add_init_hook(self, func):
         self._init_hooks.append(func)
+        self._new_init_hooks.append(func)
 
     def _run_init_hooks(self):
         problems = []
-        while self._init_hooks:
-            hook = self._init_hooks.pop(0)
-            problems += _problems_of(hook)
+        while self._new_init_hooks:
+            problems += _problems_of(self._new_init_hooks.pop(0))
         return problems
 
     def init(self, call):
@@ -241,17 +216,30 @@ class Host:
         self._initialised = True
         return problems
 
+    def suspend(self, call):
+        """Runs the shutdown hooks and lets the plugins go; the modules stay as they are."""
+        return self._run(call, self._suspend)
+
+    def _suspend(self):
+        problems = []
+        for hook in list(self.shutdown_hooks):
+            problems += _problems_of(hook)
+        plugins, self.plugins = self.plugins, {}
+        for _, plugin in sorted(plugins.items()):
+            problems += _problems_of(getattr(plugin, "shutdown", None) or (lambda: None))
+        return problems
+
+    def resume(self, call):
+        """Runs the init hooks again."""
+        self._new_init_hooks = list(self._init_hooks)
+        return self._run(call, self._run_init_hooks)
+
     def shutdown(self, call):
         return self._run(call, self._shutdown)
 
     def _shutdown(self):
-        problems = []
-        hooks, self.shutdown_hooks = self.shutdown_hooks, []
-        plugins, self.plugins = self.plugins, {}
-        for hook in hooks:
-            problems += _problems_of(hook)
-        for _, plugin in sorted(plugins.items()):
-            problems += _problems_of(getattr(plugin, "shutdown", None) or (lambda: None))
+        problems = self._suspend()
+        self.shutdown_hooks.clear()
         self._modules.clear()
         environment.forget_modules([self.python_dir, self.plugin_dir])
         environment.remove_paths(self._path_entries)
@@ -270,18 +258,24 @@ class Host:
         return contextvars.Context().run(run)
 
     def invoke(self, call, file, function, arguments, reply):
-        self._run(call, self._invoke, file, function, arguments, reply)
+        """Calls a function. What goes on after this returned is a task, which is given back."""
+        return self._run(call, self._invoke, file, function, arguments, reply)
 
     def _invoke(self, file, function, arguments, reply):
         try:
             result = self.function(file, function)(**arguments)
+            if inspect.isasyncgen(result):
+                result = _collect(result)
             if inspect.isawaitable(result):
-                _schedule(_settle(result, reply))
-            else:
-                # A generator runs only now, still inside the call.
-                reply.value(result)
+                return loops.Task(_settle(result, reply)).start()
+            # A generator runs only now, still inside the call.
+            reply.value(result)
         except BaseException as error:
             reply.error(error)
+        return None
+
+    def run_payload(self, call, function):
+        return self._run(call, _problems_of, function)
 
     # Plugins
 
@@ -342,7 +336,7 @@ def _problems_of(function):
     try:
         result = function()
         if inspect.isawaitable(result):
-            error = _schedule(_outcome(result)).result()
+            error = loops.wait(result)
             return [error] if error is not None else []
     except BaseException as error:
         return [error]

@@ -1,6 +1,9 @@
 """Describes an exception for the people who wrote the code: their frames, their paths."""
 
 import os
+import sys
+
+import _mxcp_environment as environment
 
 
 def describe(error, root):
@@ -12,9 +15,40 @@ def _message(error):
     if isinstance(error, SystemExit):
         return f"the code called `sys.exit` with status {error.code!r}"
     try:
-        return str(error)
-    except Exception:
+        message = str(error)
+    except BaseException:
         return f"an error without a printable message ({type(error).__qualname__})"
+    if isinstance(error, ModuleNotFoundError) and message == f"No module named {error.name!r}":
+        return message + _remedy(error.name)
+    return message
+
+
+# Packages whose name is not that of their module.
+_PACKAGES = {
+    "PIL": "pillow",
+    "bs4": "beautifulsoup4",
+    "cv2": "opencv-python",
+    "dateutil": "python-dateutil",
+    "dotenv": "python-dotenv",
+    "jwt": "pyjwt",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+}
+
+
+def _remedy(module):
+    """How to get a package that is not there; nothing for a part of one that is."""
+    top = module.partition(".")[0]
+    if top != module and top in sys.modules:
+        return ""
+    package = _PACKAGES.get(top, top)
+    if environment.entered is not None:
+        return f"; if it is a package, install it: `{environment.entered}/bin/pip install {package}`"
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return (
+        f"; if it is a package, install it into a virtual environment of the project: "
+        f"`python{version} -m venv .venv && .venv/bin/pip install {package}`"
+    )
 
 
 def _traceback(error, root):

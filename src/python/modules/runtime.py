@@ -11,7 +11,8 @@ class Database:
     """Access to the project's database, inside an endpoint or a hook."""
 
     def execute(self, query, params=None):
-        """Runs a statement with named parameters and returns its rows as a list of dicts."""
+        """Runs a statement and returns its rows as a list of dicts. Parameters are a dict for `$name`, or a list for
+        `?` and `$1`."""
         return _host.current().call.execute(query, params)
 
 
@@ -116,8 +117,11 @@ def on_shutdown(func):
 
 
 def reload_duckdb(payload_func=None, description=""):
-    """Asks the server for a reload."""
-    raise RuntimeError("`reload_duckdb` is not available here: no server can be reloaded from Python yet")
+    """Asks the server to reload: when no call runs any more, it closes the database, runs the function, opens the
+    database again and runs the hooks. Returns at once."""
+    if payload_func is not None and not callable(payload_func):
+        raise TypeError("`payload_func` must be a function without parameters")
+    _host.current().call.reload(payload_func, description or "DuckDB reload via runtime API")
 
 
 db = Database()

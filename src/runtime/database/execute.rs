@@ -38,6 +38,8 @@ pub(crate) struct Bounds<'a> {
     pub(crate) limits: &'a Limits,
     pub(crate) watchdog: &'a Watchdog,
     pub(crate) cancel: &'a Cancel,
+    /// Arguments that the statement does not use are an error, as they are for DuckDB's own clients.
+    pub(crate) exact: bool,
 }
 
 /// Runs a text.
@@ -59,6 +61,7 @@ pub(crate) fn run<B: Build>(
         hint,
         limits: bounds.limits,
         watch: &watch,
+        exact: bounds.exact,
     };
     let outcome = statements(session, sql, arguments, &sink);
     if outcome.is_err() {
@@ -77,6 +80,7 @@ fn statements<B: Build>(
     sink.watch.check()?;
     session.state.take_touched();
     if let Some(prepared) = session.take_statement(sql) {
+        sink.check_names(&prepared, arguments)?;
         let table = sink.last(&prepared, arguments)?;
         if !session.state.take_touched() {
             session.keep_statement(sql, prepared);
@@ -95,6 +99,9 @@ fn statements<B: Build>(
         .connection
         .prepare(&extracted, extracted.count - 1)?;
     session.tainted |= leaves_traces(&prepared);
+    if extracted.count == 1 {
+        sink.check_names(&prepared, arguments)?;
+    }
     let table = sink.last(&prepared, arguments)?;
     if extracted.count == 1 && can_be_kept(&prepared) && !session.state.take_touched() {
         session.keep_statement(sql, prepared);
@@ -107,9 +114,38 @@ struct Sink<'a, 'h, B: Build> {
     hint: Hint<'h>,
     limits: &'a Limits,
     watch: &'a Watch,
+    exact: bool,
 }
 
 impl<B: Build> Sink<'_, '_, B> {
+    // The texts are DuckDB's own.
+    fn check_names(&self, prepared: &Prepared, arguments: &[Argument]) -> Result<(), SqlError> {
+        if !self.exact {
+            return Ok(());
+        }
+        let missing = prepared
+            .names
+            .iter()
+            .filter(|name| arguments.iter().all(|a| !a.name.eq_ignore_ascii_case(name)));
+        let missing = listed(missing);
+        if !missing.is_empty() {
+            return Err(SqlError::Parameter(format!(
+                "Invalid Input Error: Values were not provided for the following parameters: {missing}"
+            )));
+        }
+        let excess = arguments
+            .iter()
+            .map(|a| &a.name)
+            .filter(|name| prepared.names.iter().all(|n| !n.eq_ignore_ascii_case(name)));
+        let excess = listed(excess);
+        if excess.is_empty() {
+            return Ok(());
+        }
+        Err(SqlError::Parameter(format!(
+            "Invalid Input Error: Parameter argument/count mismatch, identifiers of the excess parameters: {excess}"
+        )))
+    }
+
     fn last(&self, prepared: &Prepared, arguments: &[Argument]) -> Result<Table<B::Out>, SqlError> {
         bind_all(prepared, arguments)?;
         let select =
@@ -183,6 +219,11 @@ fn bind_all(prepared: &Prepared, arguments: &[Argument]) -> Result<(), SqlError>
         prepared.bind(position, &value)?;
     }
     Ok(())
+}
+
+fn listed<'a>(names: impl Iterator<Item = &'a String>) -> String {
+    let names: Vec<&str> = names.map(String::as_str).collect();
+    names.join(", ")
 }
 
 // Everything else may change the session: settings, variables, transactions, temporary tables.

@@ -33,6 +33,8 @@ pub(crate) struct Facts {
     pub(crate) external_token: Option<String>,
     /// `None` when the transport has no headers.
     pub(crate) headers: Option<BTreeMap<String, String>>,
+    /// All that is known about the user, as plugin functions see it.
+    pub(crate) user: Option<serde_json::Value>,
 }
 
 /// The state of one connection that functions see.
@@ -160,7 +162,7 @@ unsafe extern "C" fn drop_extra(data: *mut c_void) {
 }
 
 unsafe extern "C" fn drop_facts(data: *mut c_void) {
-    // SAFETY: made by `init`.
+    // SAFETY: made by `keep_facts`.
     drop(unsafe { Box::from_raw(data.cast::<Arc<Facts>>()) });
 }
 
@@ -186,13 +188,23 @@ unsafe extern "C" fn bind(info: c::duckdb_bind_info) {
 }
 
 unsafe extern "C" fn init(info: c::duckdb_init_info) {
-    // SAFETY: called by DuckDB with live handles; it frees the state with `drop_facts`.
+    // SAFETY: called by DuckDB with live handles; the extra data is ours.
     unsafe {
         let extra = c::duckdb_scalar_function_init_get_extra_info(info).cast::<Extra>();
+        keep_facts(info, &(*extra).registry);
+    }
+}
+
+/// Gives a function about to run the facts of its caller as state: an `Arc<Facts>`.
+///
+/// # Safety
+/// Only for the initialisation of a scalar function, with the live handle that DuckDB passed.
+pub(super) unsafe fn keep_facts(info: c::duckdb_init_info, registry: &Registry) {
+    // SAFETY: the handle is live; DuckDB frees the state with `drop_facts`.
+    unsafe {
         let mut context = std::ptr::null_mut();
         c::duckdb_scalar_function_init_get_client_context(info, &mut context);
-        let facts = (*extra)
-            .registry
+        let facts = registry
             .get(connection_id(context))
             .map(|state| state.facts())
             .unwrap_or_default();

@@ -34,6 +34,10 @@ impl Session {
         }
         self.statements.insert(sql.to_owned(), prepared);
     }
+
+    pub(crate) fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
 }
 
 impl Drop for Session {
@@ -56,6 +60,8 @@ pub(crate) struct Pool {
 struct Inner {
     /// `None` once the pool is closed.
     engine: Option<Arc<Engine>>,
+    /// Why it is closed, if that is not simply the end.
+    closed_because: Option<String>,
     idle: Vec<Session>,
     open: usize,
 }
@@ -67,6 +73,7 @@ impl Pool {
             registry,
             inner: Mutex::new(Inner {
                 engine: Some(engine),
+                closed_because: None,
                 idle: Vec::new(),
                 open: 0,
             }),
@@ -82,7 +89,9 @@ impl Pool {
         let mut inner = self.lock();
         let session = loop {
             let Some(engine) = inner.engine.clone() else {
-                return Err(SqlError::Engine("the database is closed".into()));
+                let why = inner.closed_because.as_ref();
+                let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+                return Err(SqlError::Engine(format!("the database is closed{why}")));
             };
             if let Some(session) = inner.idle.pop() {
                 break session;
@@ -132,11 +141,37 @@ impl Pool {
     pub(crate) fn close(&self) {
         let (engine, idle) = {
             let mut inner = self.lock();
-            (inner.engine.take(), std::mem::take(&mut inner.idle))
+            let idle = std::mem::take(&mut inner.idle);
+            inner.open -= idle.len();
+            (inner.engine.take(), idle)
         };
         drop(idle);
         drop(engine);
         self.freed.notify_all();
+    }
+
+    /// What later leases are told.
+    pub(crate) fn explain_closing(&self, why: String) {
+        self.lock().closed_because = Some(why);
+    }
+
+    /// Closes the pool and waits for the leased connections. Says whether all of them came back.
+    pub(crate) fn close_all(&self, patience: Duration) -> bool {
+        self.close();
+        let deadline = Instant::now() + patience;
+        let mut inner = self.lock();
+        while inner.open > 0 {
+            let now = Instant::now();
+            if now >= deadline {
+                return false;
+            }
+            inner = self
+                .freed
+                .wait_timeout(inner, deadline - now)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+        true
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -182,9 +217,10 @@ impl Drop for Lease<'_> {
         session.state.set_facts(Arc::default());
         let mut inner = self.pool.lock();
         if session.tainted || inner.engine.is_none() {
-            inner.open -= 1;
             drop(inner);
             drop(session);
+            // Counted out when it is really closed: the file is free then.
+            self.pool.lock().open -= 1;
         } else {
             inner.idle.push(session);
             drop(inner);

@@ -52,6 +52,7 @@ impl Db {
                 limits: &self.limits,
                 watchdog: &self.watchdog,
                 cancel: &self.cancel,
+                exact: false,
             },
         )?;
         Ok(crate::output::shape_rows(table, None).unwrap())

@@ -12,19 +12,27 @@ use super::bind::logical;
 use super::cells::CellBuild;
 use super::decode::ColumnType;
 use super::ffi::{Connection, LogicalType};
+use super::functions::{Facts, Registry, keep_facts};
 
-/// Runs the function over rows of arguments.
-pub(crate) type Run = Arc<dyn Fn(Vec<Vec<Cell>>) -> Result<Vec<Cell>, String> + Send + Sync>;
+/// Runs the function over rows of arguments, for a caller.
+pub(crate) type Run =
+    Arc<dyn Fn(Vec<Vec<Cell>>, &Facts) -> Result<Vec<Cell>, String> + Send + Sync>;
 
 struct Extra {
     parameters: Vec<ColumnType>,
     returns: SqlType,
     run: Run,
+    registry: Arc<Registry>,
 }
 
 /// Registers one function in the database of this connection. It sees nulls, and is called again for
 /// equal arguments: what it does is its own business.
-pub(crate) fn register(connection: &mut Connection, udf: &Udf, run: Run) -> Result<(), SqlError> {
+pub(crate) fn register(
+    connection: &mut Connection,
+    registry: &Arc<Registry>,
+    udf: &Udf,
+    run: Run,
+) -> Result<(), SqlError> {
     let refuse = |what: String| SqlError::Engine(format!("plugin function `{}`: {what}", udf.name));
     let typed = |ty: &SqlType| -> Result<LogicalType, SqlError> {
         logical(ty).ok_or_else(|| refuse(format!("type {ty} is not supported")))
@@ -41,6 +49,7 @@ pub(crate) fn register(connection: &mut Connection, udf: &Udf, run: Run) -> Resu
             .map_err(refuse)?,
         returns: udf.returns.clone(),
         run,
+        registry: Arc::clone(registry),
     });
     // SAFETY: the handles are live; DuckDB owns the extra data and frees it with `drop_extra`.
     let state = unsafe {
@@ -57,6 +66,7 @@ pub(crate) fn register(connection: &mut Connection, udf: &Udf, run: Run) -> Resu
             Box::into_raw(extra).cast(),
             Some(drop_extra),
         );
+        c::duckdb_scalar_function_set_init(function, Some(init));
         c::duckdb_scalar_function_set_function(function, Some(evaluate));
         let state = c::duckdb_register_scalar_function(connection.raw(), function);
         c::duckdb_destroy_scalar_function(&mut function);
@@ -76,15 +86,24 @@ unsafe extern "C" fn drop_extra(data: *mut c_void) {
     drop(unsafe { Box::from_raw(data.cast::<Extra>()) });
 }
 
+unsafe extern "C" fn init(info: c::duckdb_init_info) {
+    // SAFETY: called by DuckDB with live handles; the extra data is ours.
+    unsafe {
+        let extra = c::duckdb_scalar_function_init_get_extra_info(info).cast::<Extra>();
+        keep_facts(info, &(*extra).registry);
+    }
+}
+
 unsafe extern "C" fn evaluate(
     info: c::duckdb_function_info,
     input: c::duckdb_data_chunk,
     output: c::duckdb_vector,
 ) {
-    // SAFETY: called by DuckDB with live handles; the extra data is ours.
+    // SAFETY: called by DuckDB with live handles; extra data and state are ours.
     unsafe {
         let extra = &*c::duckdb_scalar_function_get_extra_info(info).cast::<Extra>();
-        if let Err(message) = rows(extra, input, output) {
+        let facts = &*c::duckdb_scalar_function_get_state(info).cast::<Arc<Facts>>();
+        if let Err(message) = rows(extra, facts, input, output) {
             let message = CString::new(message.replace('\0', " ")).unwrap_or_default();
             c::duckdb_scalar_function_set_error(info, message.as_ptr());
         }
@@ -93,6 +112,7 @@ unsafe extern "C" fn evaluate(
 
 unsafe fn rows(
     extra: &Extra,
+    facts: &Facts,
     input: c::duckdb_data_chunk,
     output: c::duckdb_vector,
 ) -> Result<(), String> {
@@ -111,7 +131,7 @@ unsafe fn rows(
                     .collect()
             })
             .collect();
-        let results = (extra.run)(arguments)?;
+        let results = (extra.run)(arguments, facts)?;
         if results.len() as u64 != count {
             return Err("it returned another number of rows than it was given".into());
         }

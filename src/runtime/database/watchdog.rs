@@ -2,6 +2,7 @@
 //! started when the first statement runs.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -35,10 +36,20 @@ impl Job {
 #[derive(Clone, Debug, Default)]
 pub struct Cancel(Arc<Mutex<CancelState>>);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct CancelState {
     cancelled: bool,
     jobs: Vec<Weak<Job>>,
+    listeners: Vec<Box<dyn FnOnce() + Send>>,
+}
+
+impl fmt::Debug for CancelState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CancelState")
+            .field("cancelled", &self.cancelled)
+            .field("jobs", &self.jobs.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Cancel {
@@ -47,6 +58,22 @@ impl Cancel {
         state.cancelled = true;
         for job in state.jobs.drain(..).filter_map(|job| job.upgrade()) {
             job.stop(CANCELLED);
+        }
+        let listeners = std::mem::take(&mut state.listeners);
+        drop(state);
+        for listener in listeners {
+            listener();
+        }
+    }
+
+    /// Runs something when the call is cancelled, or at once if it is already.
+    pub(crate) fn on_cancel(&self, listener: impl FnOnce() + Send + 'static) {
+        let mut state = lock(&self.0);
+        if state.cancelled {
+            drop(state);
+            listener();
+        } else {
+            state.listeners.push(Box::new(listener));
         }
     }
 

@@ -43,7 +43,7 @@ impl Default for Calls {
 
 impl Calls {
     /// Runs `work` on a blocking thread and forwards its messages meanwhile. When nobody waits for it
-    /// any more this returns at once; SQL is interrupted, Python runs on until it is done.
+    /// any more this returns at once, and what runs is interrupted.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         context: &RequestContext<RoleServer>,

@@ -5,14 +5,14 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rmcp::ServiceExt as _;
 use rmcp::service::ServerInitializeError;
 use rmcp::transport::async_rw::AsyncRwTransport;
-use tokio::io::{AsyncRead, AsyncReadExt as _, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -73,12 +73,14 @@ impl From<io::Error> for ServeError {
 /// Takes standard output for the protocol and serves until the client or a signal ends it. Everything
 /// else that writes to standard output writes to standard error from here on.
 pub fn serve_stdio(runtime: Arc<Runtime>) -> Result<(), ServeError> {
-    serve_stdio_on(runtime, mxcp_python::take_stdout()?)
+    let input = mxcp_python::take_stdin()?;
+    serve_stdio_on(runtime, input, mxcp_python::take_stdout()?)
 }
 
-/// Like [`serve_stdio`], with a standard output that was taken before, so that code which ran since
-/// could not write to it.
-pub fn serve_stdio_on(runtime: Arc<Runtime>, output: File) -> Result<(), ServeError> {
+/// Like [`serve_stdio`], with standard input and output that were taken before, so that code which
+/// ran since could not touch them.
+pub fn serve_stdio_on(runtime: Arc<Runtime>, input: File, output: File) -> Result<(), ServeError> {
+    runtime.serve_reloads().map_err(io::Error::other)?;
     let threads = tokio::runtime::Builder::new_multi_thread()
         .thread_name("mxcp-server")
         .enable_all()
@@ -101,7 +103,7 @@ pub fn serve_stdio_on(runtime: Arc<Runtime>, output: File) -> Result<(), ServeEr
             abort: twice.1,
             patience: Patience::default(),
         };
-        serve(runtime, tokio::io::stdin(), output, end).await
+        serve(runtime, read_from(input)?, output, end).await
     });
     // A thread still waits for input, and nobody can wake it.
     threads.shutdown_background();
@@ -158,6 +160,32 @@ pub(super) async fn serve(
         Ok(Ok(Err(error))) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => ended,
     }
+}
+
+// Files have no asynchronous form, so a thread of its own reads.
+fn read_from(mut input: File) -> io::Result<DuplexStream> {
+    let (mut bytes, reader) = tokio::io::duplex(BUFFER);
+    let handle = tokio::runtime::Handle::current();
+    std::thread::Builder::new()
+        .name("mxcp-input".to_owned())
+        .spawn(move || {
+            let mut buffer = vec![0; BUFFER];
+            loop {
+                let read = match input.read(&mut buffer) {
+                    Ok(0) => return,
+                    Ok(read) => read,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                    Err(error) => {
+                        tracing::debug!("the connection broke: {error}");
+                        return;
+                    }
+                };
+                if handle.block_on(bytes.write_all(&buffer[..read])).is_err() {
+                    return;
+                }
+            }
+        })?;
+    Ok(reader)
 }
 
 // Hands the client's bytes over; the service sees the end of input only when its calls are done.
