@@ -1,7 +1,9 @@
 //! `mxcp query SQL`: runs SQL on the project's database, with the runtime's functions in place.
 
+use mxcp_catalog::{Binder as _, DuckDbBinder};
+
 use super::output::{self, Failure};
-use super::run::{Common, start};
+use super::run::{Common, start_for};
 use super::session::Session;
 use super::{CLEAN, USAGE, params, table};
 
@@ -30,7 +32,7 @@ pub(crate) fn run(args: &Args) -> u8 {
         }
     };
     let runtime = match Session::open(args.common.profile.as_deref())
-        .and_then(|session| start(&session, &args.common, "cli-query"))
+        .and_then(|session| start_for(&session, &args.common, "cli-query", |_| only_reads(&sql)))
     {
         Ok(runtime) => runtime,
         Err(failure) => return output::fail(json, &failure),
@@ -48,6 +50,12 @@ pub(crate) fn run(args: &Args) -> u8 {
         }
         Err(error) => output::fail(json, &Failure::new(error.to_string())),
     }
+}
+
+// Whether it is known to change nothing in the database.
+fn only_reads(sql: &str) -> bool {
+    let analysis = DuckDbBinder::new().analyze(sql);
+    analysis.errors.is_empty() && analysis.statements.iter().all(|s| !s.effects.writes)
 }
 
 fn sql(args: &Args) -> Result<String, Failure> {

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use mxcp_artifact::Manifest;
 use mxcp_base::Severity;
 use mxcp_compiler::diagnostics::file_diagnostics;
 use mxcp_compiler::documents::{DocumentKind, document_kind, endpoint_def, endpoint_files};
@@ -11,7 +12,7 @@ use mxcp_runtime::testing::{
 };
 
 use super::output;
-use super::run::{Common, KindArg, start};
+use super::run::{Common, KindArg, only_read, start_for};
 use super::session::Session;
 use super::{CLEAN, FAILED, USAGE, params};
 
@@ -48,13 +49,20 @@ pub(crate) fn run(args: &Args) -> u8 {
         Ok(session) => session,
         Err(failure) => return output::fail(json, &failure),
     };
-    let runtime = match start(&session, &args.common, "cli") {
-        Ok(runtime) => runtime,
-        Err(failure) => return output::fail(json, &failure),
-    };
     let selection = Selection {
         kind: args.kind.map(KindArg::kind),
         id: args.name.clone(),
+    };
+    let reads = |manifest: &Manifest| {
+        only_read(manifest.endpoints.iter().filter(|e| {
+            !e.tests.is_empty()
+                && selection.kind.is_none_or(|kind| kind == e.kind)
+                && selection.id.as_deref().is_none_or(|id| id == e.id())
+        }))
+    };
+    let runtime = match start_for(&session, &args.common, "cli", reads) {
+        Ok(runtime) => runtime,
+        Err(failure) => return output::fail(json, &failure),
     };
     let options = TestOptions {
         user: user.as_ref().map(User::from_cli_context),

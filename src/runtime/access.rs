@@ -66,11 +66,34 @@ impl Access {
         )
     }
 
+    /// Like [`Self::json`] for SQL that its caller wrote: an argument it does not use is a mistake.
+    pub(crate) fn query(
+        &self,
+        sql: &str,
+        arguments: &[Argument],
+        facts: Arc<Facts>,
+        cancel: &Cancel,
+    ) -> Result<Table<Value>, SqlError> {
+        let mut lease = self.pool.lease(facts)?;
+        run(
+            &mut lease,
+            sql,
+            arguments,
+            &JsonBuild::default(),
+            &|_, _| None,
+            &Bounds {
+                all_used: true,
+                ..self.bounds(&self.limits, cancel)
+            },
+        )
+    }
+
     fn bounds<'a>(&'a self, limits: &'a Limits, cancel: &'a Cancel) -> Bounds<'a> {
         Bounds {
             limits,
             watchdog: &self.watchdog,
             cancel,
+            all_used: false,
         }
     }
 }

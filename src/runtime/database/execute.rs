@@ -1,6 +1,7 @@
 //! Running SQL text on a leased connection: statements one after the other, named parameters bound
 //! by type, the last result returned.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use duckdb::ffi as c;
@@ -38,6 +39,8 @@ pub(crate) struct Bounds<'a> {
     pub(crate) limits: &'a Limits,
     pub(crate) watchdog: &'a Watchdog,
     pub(crate) cancel: &'a Cancel,
+    /// An argument that no statement uses is an error.
+    pub(crate) all_used: bool,
 }
 
 /// Runs a text.
@@ -59,6 +62,7 @@ pub(crate) fn run<B: Build>(
         hint,
         limits: bounds.limits,
         watch: &watch,
+        all_used: bounds.all_used,
     };
     let outcome = statements(session, sql, arguments, &sink);
     if outcome.is_err() {
@@ -77,6 +81,7 @@ fn statements<B: Build>(
     sink.watch.check()?;
     session.state.take_touched();
     if let Some(prepared) = session.take_statement(sql) {
+        sink.refuse_unused(&prepared.names, arguments)?;
         let table = sink.last(&prepared, arguments)?;
         if !session.state.take_touched() {
             session.keep_statement(sql, prepared);
@@ -84,17 +89,21 @@ fn statements<B: Build>(
         return Ok(table);
     }
     let extracted = session.connection.extract(sql)?;
+    let mut used = Vec::new();
     for index in 0..extracted.count - 1 {
         let prepared = session.connection.prepare(&extracted, index)?;
         session.tainted |= leaves_traces(&prepared);
         bind_all(&prepared, arguments)?;
         prepared.execute(false)?;
+        used.extend_from_slice(&prepared.names);
         sink.watch.check()?;
     }
     let prepared = session
         .connection
         .prepare(&extracted, extracted.count - 1)?;
     session.tainted |= leaves_traces(&prepared);
+    used.extend_from_slice(&prepared.names);
+    sink.refuse_unused(&used, arguments)?;
     let table = sink.last(&prepared, arguments)?;
     if extracted.count == 1 && can_be_kept(&prepared) && !session.state.take_touched() {
         session.keep_statement(sql, prepared);
@@ -107,15 +116,40 @@ struct Sink<'a, 'h, B: Build> {
     hint: Hint<'h>,
     limits: &'a Limits,
     watch: &'a Watch,
+    all_used: bool,
 }
 
 impl<B: Build> Sink<'_, '_, B> {
+    // In DuckDB's words, which is what clients of its own interfaces are told.
+    fn refuse_unused(&self, used: &[String], arguments: &[Argument]) -> Result<(), SqlError> {
+        if !self.all_used {
+            return Ok(());
+        }
+        let excess: Vec<&str> = arguments
+            .iter()
+            .map(|argument| argument.name.as_str())
+            .filter(|name| !used.iter().any(|u| u.eq_ignore_ascii_case(name)))
+            .collect();
+        if excess.is_empty() {
+            Ok(())
+        } else if used.is_empty() {
+            Err(SqlError::Engine(format!(
+                "Binder Error: Parameter/argument count mismatch for prepared statement. Expected 0, got {}",
+                arguments.len()
+            )))
+        } else {
+            Err(SqlError::Engine(format!(
+                "Invalid Input Error: Parameter argument/count mismatch, identifiers of the excess parameters: {}",
+                excess.join(", ")
+            )))
+        }
+    }
+
     fn last(&self, prepared: &Prepared, arguments: &[Argument]) -> Result<Table<B::Out>, SqlError> {
         bind_all(prepared, arguments)?;
-        let select =
-            prepared.statement_type() == c::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_SELECT;
-        // A stream stops early when it has too many rows. A statement that changes data runs whole.
-        let mut result = prepared.execute(select)?;
+        // A stream stops early when it has too many rows. What a statement with RETURNING has changed
+        // is then rolled back: it commits with its last row.
+        let mut result = prepared.execute(true)?;
         let columns = result.columns();
         let names = unique(columns.iter().map(|(name, _)| name.as_str()));
         if result.return_type() == c::duckdb_result_type_DUCKDB_RESULT_TYPE_NOTHING {
@@ -136,7 +170,7 @@ impl<B: Build> Sink<'_, '_, B> {
             .collect();
         let mut rows: Vec<Vec<B::Out>> = Vec::new();
         while let Some(chunk) = result.next_chunk()? {
-            if select && (rows.len() + chunk.len()) as u64 > self.limits.rows {
+            if (rows.len() + chunk.len()) as u64 > self.limits.rows {
                 return Err(SqlError::TooManyRows(self.limits.rows));
             }
             // SAFETY: the chunk outlives the vectors, has one per column, and its size bounds the
@@ -155,10 +189,10 @@ impl<B: Build> Sink<'_, '_, B> {
                             .map(|(vector, hint)| vector.read(row, self.build, *hint))
                             .collect(),
                     );
+                    if self.build.size() > self.limits.bytes {
+                        return Err(SqlError::TooManyBytes(self.limits.bytes));
+                    }
                 }
-            }
-            if self.build.size() > self.limits.bytes {
-                return Err(SqlError::TooManyBytes(self.limits.bytes));
             }
             self.watch.check()?;
         }
@@ -209,20 +243,27 @@ fn can_be_kept(prepared: &Prepared) -> bool {
     )
 }
 
-/// Column names made unique the way clients know: `a`, `a_1`, `a_2`.
+/// Column names made unique the way DuckDB does it for its own clients, without regard to case:
+/// `a`, `a_1`, `A_2`.
 fn unique<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let names: Vec<&str> = names.collect();
-    let mut out: Vec<String> = Vec::with_capacity(names.len());
-    for name in &names {
-        let mut candidate = (*name).to_owned();
-        let mut n = 0;
-        while out.contains(&candidate) || (n > 0 && names.contains(&candidate.as_str())) {
-            n += 1;
-            candidate = format!("{name}_{n}");
-        }
-        out.push(candidate);
-    }
-    out
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    names
+        .map(|name| {
+            let lower = name.to_lowercase();
+            let Some(mut n) = seen.get(&lower).copied() else {
+                seen.insert(lower, 1);
+                return name.to_owned();
+            };
+            let mut candidate = format!("{name}_{n}");
+            while seen.contains_key(&candidate.to_lowercase()) {
+                n += 1;
+                candidate = format!("{name}_{n}");
+            }
+            seen.insert(lower, n + 1);
+            seen.insert(candidate.to_lowercase(), 1);
+            candidate
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -232,9 +273,12 @@ mod tests {
     #[test]
     fn duplicate_columns_get_numbers_that_are_free() {
         assert_eq!(
-            unique(["a", "b", "a", "a", "a_1"].into_iter()),
-            ["a", "b", "a_2", "a_3", "a_1"]
+            unique(["a", "a", "b", "A", "a_1"].into_iter()),
+            ["a", "a_1", "b", "A_2", "a_1_1"]
         );
-        assert_eq!(unique(["a", "a", "a"].into_iter()), ["a", "a_1", "a_2"]);
+        assert_eq!(
+            unique(["a", "b", "a_1", "a", "a"].into_iter()),
+            ["a", "b", "a_1", "a_2", "a_3"]
+        );
     }
 }

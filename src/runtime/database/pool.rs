@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::SqlError;
 use super::ffi::{Connection, Engine, Prepared};
 use super::functions::{ConnectionState, Facts, Registry};
+use super::snapshot::Snapshot;
 
 const STATEMENTS: usize = 128;
 
@@ -58,10 +59,17 @@ struct Inner {
     engine: Option<Arc<Engine>>,
     idle: Vec<Session>,
     open: usize,
+    /// What is open is a copy; it goes with the pool.
+    snapshot: Option<Snapshot>,
 }
 
 impl Pool {
-    pub(crate) fn new(engine: Arc<Engine>, registry: Arc<Registry>, patience: Duration) -> Self {
+    pub(crate) fn new(
+        engine: Arc<Engine>,
+        registry: Arc<Registry>,
+        patience: Duration,
+        snapshot: Option<Snapshot>,
+    ) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             registry,
@@ -69,6 +77,7 @@ impl Pool {
                 engine: Some(engine),
                 idle: Vec::new(),
                 open: 0,
+                snapshot,
             }),
             freed: Condvar::new(),
             size: (processors * 2).max(2),
@@ -130,12 +139,17 @@ impl Pool {
 
     /// Closes the idle connections and refuses new leases; leased ones close when they come back.
     pub(crate) fn close(&self) {
-        let (engine, idle) = {
+        let (engine, idle, snapshot) = {
             let mut inner = self.lock();
-            (inner.engine.take(), std::mem::take(&mut inner.idle))
+            (
+                inner.engine.take(),
+                std::mem::take(&mut inner.idle),
+                inner.snapshot.take(),
+            )
         };
         drop(idle);
         drop(engine);
+        drop(snapshot);
         self.freed.notify_all();
     }
 
