@@ -1,7 +1,10 @@
 //! `mxcp query SQL`: runs SQL on the project's database, with the runtime's functions in place.
 
+use mxcp_artifact::Manifest;
+use mxcp_catalog::{Binder as _, DuckDbBinder};
+
 use super::output::{self, Failure};
-use super::run::{Common, start};
+use super::run::{Common, start_for};
 use super::session::Session;
 use super::{CLEAN, USAGE, params, table};
 
@@ -29,9 +32,10 @@ pub(crate) fn run(args: &Args) -> u8 {
             return USAGE;
         }
     };
-    let runtime = match Session::open(args.common.profile.as_deref())
-        .and_then(|session| start(&session, &args.common, "cli-query", &|_| false))
-    {
+    let runtime = match Session::open(args.common.profile.as_deref()).and_then(|session| {
+        let reads = |_: &Manifest| only_reads(&sql);
+        start_for(&session, &args.common, "cli-query", &|_| false, reads)
+    }) {
         Ok(runtime) => runtime,
         Err(failure) => return output::fail(json, &failure),
     };
@@ -48,6 +52,12 @@ pub(crate) fn run(args: &Args) -> u8 {
         }
         Err(error) => output::fail(json, &Failure::new(error.to_string())),
     }
+}
+
+// Whether it is known to change nothing in the database.
+fn only_reads(sql: &str) -> bool {
+    let analysis = DuckDbBinder::new().analyze(sql);
+    analysis.errors.is_empty() && analysis.statements.iter().all(|s| !s.effects.writes)
 }
 
 fn sql(args: &Args) -> Result<String, Failure> {

@@ -3,10 +3,10 @@
 use std::io::IsTerminal as _;
 use std::sync::Arc;
 
-use mxcp_artifact::{Body, Endpoint, EndpointKind};
+use mxcp_artifact::{Body, Endpoint, EndpointKind, Manifest};
 use mxcp_base::{Diagnostic, Severity, SourceFile};
 use mxcp_compiler::documents::{endpoint_def, endpoint_files};
-use mxcp_runtime::{Call, CallError, Caller, Options, Runtime, User};
+use mxcp_runtime::{Call, CallError, Caller, InUse, Options, Runtime, User};
 
 use super::config::Need;
 use super::output::{self, Failure};
@@ -70,12 +70,14 @@ impl KindArg {
     }
 }
 
-/// Starts the runtime for a project as it is on disk.
-pub(crate) fn start(
+/// Starts the runtime for a project as it is on disk. `only_reads` is asked when the database is in
+/// use: then a snapshot of it serves as well.
+pub(crate) fn start_for(
     session: &Session,
     common: &Common,
     transport: &'static str,
     wanted: &dyn Fn(&Endpoint) -> bool,
+    only_reads: impl FnOnce(&Manifest) -> bool,
 ) -> Result<Runtime, Failure> {
     output::log_to_stderr(common.debug);
     output::keep_stdout();
@@ -89,7 +91,29 @@ pub(crate) fn start(
         false => Need::WhatIsUsed,
     };
     let options = runtime_options(session, &manifest.project.name, common, transport, need)?;
-    Runtime::start(Arc::new(manifest), options).map_err(|e| Failure::new(e.to_string()))
+    let in_use = InUse {
+        only_reads: session.in_use && only_reads(&manifest),
+        snapshot: session.snapshot.take(),
+    };
+    Runtime::start_beside(Arc::new(manifest), options, in_use)
+        .map_err(|e| Failure::new(e.to_string()))
+}
+
+/// Whether running these endpoints is known to change nothing in the database.
+pub(crate) fn only_read<'a>(endpoints: impl IntoIterator<Item = &'a Endpoint>) -> bool {
+    endpoints.into_iter().all(|endpoint| match &endpoint.body {
+        Body::Sql(body) => !body.effects.writes,
+        Body::Prompt(_) => true,
+        Body::Python(_) => false,
+    })
+}
+
+// The endpoint of that name; for the address of a resource, any that it may be.
+fn runs_to_read(manifest: &Manifest, kind: EndpointKind, name: &str) -> bool {
+    match manifest.endpoint(kind, name) {
+        Some(endpoint) => only_read([endpoint]),
+        None => only_read(manifest.endpoints.iter().filter(|e| e.kind == kind)),
+    }
 }
 
 /// Python may ask for any secret, and SQL needs them to reach what is outside the database.
@@ -144,7 +168,8 @@ pub(crate) fn run(args: &Args) -> u8 {
     // An address of a resource is one of some template: each of them might be meant.
     let wanted =
         |e: &Endpoint| e.kind == kind && (e.id() == args.name || kind == EndpointKind::Resource);
-    let runtime = match start(&session, &args.common, "cli", &wanted) {
+    let reads = |manifest: &Manifest| runs_to_read(manifest, kind, &args.name);
+    let runtime = match start_for(&session, &args.common, "cli", &wanted, reads) {
         Ok(runtime) => runtime,
         Err(failure) => return output::fail(json, &failure),
     };

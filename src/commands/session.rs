@@ -1,6 +1,7 @@
 //! A project opened for a command: its root, its sources in the compiler's database, and what is
 //! known of the world outside.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,9 +16,10 @@ use mxcp_compiler::documents::{site, unread_sources};
 use mxcp_compiler::inputs::{DatabaseProblem, Environment, set_environment, set_profile};
 use mxcp_compiler::site::SITE_FILE;
 use mxcp_compiler::{CompilerDatabase, is_source_file};
+use mxcp_runtime::Snapshot;
 
 use super::config::{self, ConfigFile};
-use super::output::Failure;
+use super::output::{self, Failure};
 
 pub(crate) struct Session {
     pub(crate) root: PathBuf,
@@ -26,7 +28,14 @@ pub(crate) struct Session {
     /// The active profile.
     pub(crate) profile: String,
     pub(crate) config: ConfigFile,
+    /// Another process holds the database for writing.
+    pub(crate) in_use: bool,
+    /// The copy of it that was read instead.
+    pub(crate) snapshot: Cell<Option<Snapshot>>,
 }
+
+/// A larger database is not copied only to see its tables; the lock remembers them.
+const COPIED_TO_BE_CHECKED: u64 = 1 << 30;
 
 impl Session {
     /// Opens the project around the current directory, with what its database holds.
@@ -61,6 +70,8 @@ impl Session {
             db,
             profile,
             config,
+            in_use: false,
+            snapshot: Cell::new(None),
         })
     }
 
@@ -82,14 +93,21 @@ impl Session {
         self.root.join(configured)
     }
 
-    fn environment(&self, project: &str) -> Environment {
+    fn environment(&mut self, project: &str) -> Environment {
         let path = self.database();
         let shown = path
             .strip_prefix(&self.root)
             .unwrap_or(&path)
             .display()
             .to_string();
-        let (catalog, database_problem) = match introspect(&path) {
+        let mut found = introspect(&path);
+        if let Err(IntrospectError::Locked { by }) = &found {
+            self.in_use = true;
+            if let Some(copied) = self.introspect_copy(&path, &shown, by.as_deref()) {
+                found = Ok(copied);
+            }
+        }
+        let (catalog, database_problem) = match found {
             Ok(snapshot) => (snapshot, None),
             Err(error) => (
                 self.locked_catalog(),
@@ -102,6 +120,26 @@ impl Session {
             database_problem,
             user_profiles: self.config.profiles(project),
         }
+    }
+
+    // What the tables of a database in use are, from a copy that is kept for who reads their rows.
+    fn introspect_copy(
+        &self,
+        path: &Path,
+        shown: &str,
+        by: Option<&str>,
+    ) -> Option<CatalogSnapshot> {
+        let size = path.metadata().ok()?.len();
+        let snapshot = (size <= COPIED_TO_BE_CHECKED)
+            .then(|| Snapshot::take(path, by).ok())
+            .flatten()?;
+        let catalog = introspect(snapshot.path()).ok()?;
+        output::eprint(&format!(
+            "note: the database `{shown}` is in use by {}; a snapshot of it is read\n",
+            snapshot.holder()
+        ));
+        self.snapshot.set(Some(snapshot));
+        Some(catalog)
     }
 
     // Without a database, the lock remembers what its relations looked like.

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use mxcp_artifact::Endpoint;
+use mxcp_artifact::{Endpoint, Manifest};
 use mxcp_base::Severity;
 use mxcp_compiler::diagnostics::file_diagnostics;
 use mxcp_compiler::documents::{DocumentKind, document_kind, endpoint_def, endpoint_files};
@@ -12,7 +12,7 @@ use mxcp_runtime::testing::{
 };
 
 use super::output;
-use super::run::{Common, KindArg, start};
+use super::run::{Common, KindArg, only_read, start_for};
 use super::session::Session;
 use super::{CLEAN, FAILED, USAGE, params};
 
@@ -57,7 +57,11 @@ pub(crate) fn run(args: &Args) -> u8 {
         selection.kind.is_none_or(|kind| kind == e.kind)
             && selection.id.as_deref().is_none_or(|id| id == e.id())
     };
-    let runtime = match start(&session, &args.common, "cli", &wanted) {
+    let reads = |manifest: &Manifest| {
+        let tested = |e: &&Endpoint| !e.tests.is_empty() && wanted(e);
+        only_read(manifest.endpoints.iter().filter(tested))
+    };
+    let runtime = match start_for(&session, &args.common, "cli", &wanted, reads) {
         Ok(runtime) => runtime,
         Err(failure) => return output::fail(json, &failure),
     };

@@ -78,6 +78,26 @@ impl Access {
         )
     }
 
+    /// Like [`Self::json`] for SQL that its caller wrote: an argument it does not use is a mistake.
+    pub(crate) fn query(
+        &self,
+        sql: &str,
+        arguments: &[Argument],
+        facts: Arc<Facts>,
+        cancel: &Cancel,
+    ) -> Result<Table<Value>, SqlError> {
+        let pool = self.pool();
+        let mut lease = pool.lease(facts)?;
+        run(
+            &mut lease,
+            sql,
+            arguments,
+            &JsonBuild::default(),
+            &|_, _| None,
+            &self.bounds(&self.limits, cancel, true),
+        )
+    }
+
     fn bounds<'a>(&'a self, limits: &'a Limits, cancel: &'a Cancel, exact: bool) -> Bounds<'a> {
         Bounds {
             limits,

@@ -33,6 +33,7 @@ mod tests;
 pub use call::{
     Call, CallError, Caller, Cancel, Decision, Messages, Outcome, Phase, User, Verdict,
 };
+pub use database::snapshot::Snapshot;
 pub use mxcp_python::LogLevel;
-pub use options::{Options, Secret, StartError, UserConfig};
+pub use options::{InUse, Options, Secret, StartError, UserConfig};
 pub use runtime::Runtime;

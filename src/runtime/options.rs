@@ -8,6 +8,8 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
+use crate::database::snapshot::Snapshot;
+
 /// How a runtime is to be started.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -23,6 +25,16 @@ pub struct Options {
     pub venv: Option<PathBuf>,
     /// What Python sees as the transport when no call says otherwise, e.g. `stdio` or `cli`.
     pub transport: &'static str,
+}
+
+/// What to do when another process holds the database for writing.
+#[derive(Debug, Default)]
+pub struct InUse {
+    /// Nothing that this runtime is started for writes: then a copy can be read instead. A runtime
+    /// that is read-only anyway reads one too.
+    pub only_reads: bool,
+    /// A copy that was made already.
+    pub snapshot: Option<Snapshot>,
 }
 
 /// The active profile's part of the user configuration. Printing one never shows a value.

@@ -18,7 +18,7 @@ use crate::call::{Call, CallError, Caller, Cancel, Decision, Outcome};
 use crate::database::SqlError;
 use crate::database::execute::Argument;
 use crate::database::open;
-use crate::options::{Options, StartError};
+use crate::options::{InUse, Options, StartError};
 use crate::output::{shape_rows, shape_value};
 use crate::policy::{Facts, Refusal};
 use crate::python;
@@ -49,7 +49,16 @@ impl Runtime {
     /// Opens the database of the profile, loads extensions, secrets and plugins, and runs the
     /// `on_init` hooks of Python code.
     pub fn start(manifest: Arc<Manifest>, options: Options) -> Result<Self, StartError> {
-        let pool = open::open(&manifest, &options)?;
+        Self::start_beside(manifest, options, InUse::default())
+    }
+
+    /// Like [`Self::start`], told what to do when another process holds the database.
+    pub fn start_beside(
+        manifest: Arc<Manifest>,
+        options: Options,
+        in_use: InUse,
+    ) -> Result<Self, StartError> {
+        let pool = open::open(&manifest, &options, in_use)?;
         let access = Arc::new(Access::new(pool, manifest.project.limits.clone()));
         let reloads = Arc::new(Reloads::default());
         let python = python::start(&manifest, &options, &access, &reloads)?;
@@ -100,7 +109,7 @@ impl Runtime {
             tracing::error!("the function of the reload failed: {error}");
         }
         let manifest = self.manifest();
-        match open::open(&manifest, &self.options) {
+        match open::open(&manifest, &self.options, InUse::default()) {
             Ok(pool) => self.access.replace_pool(pool),
             Err(error) => {
                 let why = format!("it could not be opened after a reload: {error}");
@@ -242,7 +251,7 @@ impl Runtime {
         let facts = Arc::new(facts(caller.user.as_ref(), &caller.headers));
         let table = self
             .access
-            .json(sql, &arguments, None, facts, cancel)
+            .query(sql, &arguments, facts, cancel)
             .map_err(sql_failure)?;
         shape_rows(table, None).map_err(CallError::failed)
     }

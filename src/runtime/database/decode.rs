@@ -7,6 +7,8 @@ use duckdb::ffi as c;
 use mxcp_artifact::TypeDef;
 
 use super::ffi::{LogicalType, take_text};
+use super::texts::{bignum_text, bit_text, uuid_text};
+use super::variant::Parts;
 
 /// Makes a value of each SQL type. `hint` is the declared type at that place, if any.
 pub(crate) trait Build {
@@ -22,6 +24,9 @@ pub(crate) trait Build {
     fn digits(&self, text: String, hint: Option<&TypeDef>) -> Self::Out;
     fn decimal(&self, unscaled: i128, scale: u8, hint: Option<&TypeDef>) -> Self::Out;
     fn float(&self, value: f64) -> Self::Out;
+    fn float_key(&self, value: f64) -> Self::Out {
+        self.float(value)
+    }
     fn text(&self, text: &str, json: bool, hint: Option<&TypeDef>) -> Self::Out;
     fn bytes(&self, bytes: &[u8]) -> Self::Out;
     fn date(&self, days: i32) -> Self::Out;
@@ -112,9 +117,6 @@ impl ColumnType {
                             .push(child(c::duckdb_union_type_member_type(raw, i))?);
                     }
                 }
-                c::DUCKDB_TYPE_DUCKDB_TYPE_VARIANT => {
-                    return Err("has type VARIANT; cast it, e.g. `CAST(… AS JSON)`".into());
-                }
                 c::DUCKDB_TYPE_DUCKDB_TYPE_INVALID | c::DUCKDB_TYPE_DUCKDB_TYPE_ANY => {
                     return Err("has no type that can be read; cast it to VARCHAR".into());
                 }
@@ -168,6 +170,8 @@ impl ColumnType {
                 data: data.cast(),
                 validity: c::duckdb_vector_get_validity(vector),
                 children,
+                variant: (self.id == c::DUCKDB_TYPE_DUCKDB_TYPE_VARIANT)
+                    .then(|| Parts::open(vector)),
             }
         }
     }
@@ -179,6 +183,7 @@ pub(crate) struct Vector<'a> {
     data: *const u8,
     validity: *const u64,
     children: Vec<Vector<'a>>,
+    variant: Option<Parts>,
 }
 
 impl Vector<'_> {
@@ -198,19 +203,9 @@ impl Vector<'_> {
         unsafe { self.data.cast::<T>().add(row).read_unaligned() }
     }
 
-    // Short strings live inside the 16 bytes, longer ones behind a pointer.
     fn string(&self, row: usize) -> &[u8] {
         // SAFETY: callers ask only for vectors of strings, whose data outlives the vector.
-        unsafe {
-            let slot = self.data.add(row * 16);
-            let length = slot.cast::<u32>().read_unaligned() as usize;
-            let start = if length <= 12 {
-                slot.add(4)
-            } else {
-                slot.add(8).cast::<*const u8>().read_unaligned()
-            };
-            std::slice::from_raw_parts(start, length)
-        }
+        unsafe { slot_text(self.data, row) }
     }
 
     /// # Safety
@@ -276,12 +271,7 @@ impl Vector<'_> {
                 }
                 c::DUCKDB_TYPE_DUCKDB_TYPE_TIME_NS => build.time(self.at::<i64>(row), None),
                 c::DUCKDB_TYPE_DUCKDB_TYPE_TIME_TZ => {
-                    let parts = c::duckdb_from_time_tz(self.at::<c::duckdb_time_tz>(row));
-                    let time = parts.time;
-                    let seconds = (i64::from(time.hour) * 60 + i64::from(time.min)) * 60
-                        + i64::from(time.sec);
-                    let nanos = (seconds * 1_000_000 + i64::from(time.micros)) * 1000;
-                    build.time(nanos, Some(parts.offset))
+                    time_tz(build, self.at::<c::duckdb_time_tz>(row))
                 }
                 c::DUCKDB_TYPE_DUCKDB_TYPE_TIMESTAMP => {
                     build.timestamp(self.at::<i64>(row), 0, false)
@@ -298,13 +288,7 @@ impl Vector<'_> {
                 c::DUCKDB_TYPE_DUCKDB_TYPE_TIMESTAMP_NS
                 | c::DUCKDB_TYPE_DUCKDB_TYPE_TIMESTAMP_TZ_NS => {
                     let utc = self.ty.id == c::DUCKDB_TYPE_DUCKDB_TYPE_TIMESTAMP_TZ_NS;
-                    let nanos = self.at::<i64>(row);
-                    if nanos == i64::MAX || nanos == -i64::MAX {
-                        build.timestamp(nanos, 0, utc)
-                    } else {
-                        let rest = u16::try_from(nanos.rem_euclid(1000)).unwrap_or_default();
-                        build.timestamp(nanos.div_euclid(1000), rest, utc)
-                    }
+                    timestamp_ns(build, self.at::<i64>(row), utc)
                 }
                 c::DUCKDB_TYPE_DUCKDB_TYPE_INTERVAL => {
                     let value = self.at::<c::duckdb_interval>(row);
@@ -322,7 +306,7 @@ impl Vector<'_> {
                     let rows = range(entry.offset, entry.length);
                     build.map(
                         rows.map(|i| {
-                            let key = self.children[0].read(i, build, None);
+                            let key = self.children[0].key(i, build);
                             (key, self.children[1].read(i, build, None))
                         })
                         .collect(),
@@ -350,9 +334,24 @@ impl Vector<'_> {
                         None => build.null(),
                     }
                 }
+                c::DUCKDB_TYPE_DUCKDB_TYPE_VARIANT => match &self.variant {
+                    Some(parts) => parts.read(row, build, hint),
+                    None => build.null(),
+                },
                 id if is_integer(id) => build.int(self.integer(row, id), hint),
                 // SQLNULL and whatever comes without values.
                 _ => build.null(),
+            }
+        }
+    }
+
+    unsafe fn key<B: Build>(&self, row: usize, build: &B) -> B::Out {
+        // SAFETY: the entry of a live row lies inside its child vector.
+        unsafe {
+            match self.ty.id {
+                c::DUCKDB_TYPE_DUCKDB_TYPE_FLOAT => build.float_key(shortest(self.at::<f32>(row))),
+                c::DUCKDB_TYPE_DUCKDB_TYPE_DOUBLE => build.float_key(self.at::<f64>(row)),
+                _ => self.read(row, build, None),
             }
         }
     }
@@ -412,8 +411,44 @@ fn range(offset: u64, length: u64) -> std::ops::Range<usize> {
     start..start + usize::try_from(length).unwrap_or_default()
 }
 
-// Infinities are the extreme values in every unit and must stay so.
-fn scaled(value: i64, factor: i64) -> i64 {
+/// The bytes of a string slot: short strings live inside its 16 bytes, longer ones behind a pointer.
+///
+/// # Safety
+/// `slots` is the data of a vector of strings with more than `row` rows, live as long as the result.
+pub(super) unsafe fn slot_text<'a>(slots: *const u8, row: usize) -> &'a [u8] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let slot = slots.add(row * 16);
+        let length = slot.cast::<u32>().read_unaligned() as usize;
+        let start = if length <= 12 {
+            slot.add(4)
+        } else {
+            slot.add(8).cast::<*const u8>().read_unaligned()
+        };
+        std::slice::from_raw_parts(start, length)
+    }
+}
+
+pub(super) fn time_tz<B: Build>(build: &B, value: c::duckdb_time_tz) -> B::Out {
+    // SAFETY: it only computes.
+    let parts = unsafe { c::duckdb_from_time_tz(value) };
+    let time = parts.time;
+    let seconds = (i64::from(time.hour) * 60 + i64::from(time.min)) * 60 + i64::from(time.sec);
+    let nanos = (seconds * 1_000_000 + i64::from(time.micros)) * 1000;
+    build.time(nanos, Some(parts.offset))
+}
+
+pub(super) fn timestamp_ns<B: Build>(build: &B, nanos: i64, utc: bool) -> B::Out {
+    if nanos == i64::MAX || nanos == -i64::MAX {
+        build.timestamp(nanos, 0, utc)
+    } else {
+        let rest = u16::try_from(nanos.rem_euclid(1000)).unwrap_or_default();
+        build.timestamp(nanos.div_euclid(1000), rest, utc)
+    }
+}
+
+/// Infinities are the extreme values in every unit and must stay so.
+pub(super) fn scaled(value: i64, factor: i64) -> i64 {
     if value == i64::MAX || value == -i64::MAX {
         value
     } else {
@@ -421,65 +456,7 @@ fn scaled(value: i64, factor: i64) -> i64 {
     }
 }
 
-// The double that prints like the float: 0.1 stays 0.1.
-fn shortest(value: f32) -> f64 {
+/// The double that prints like the float: 0.1 stays 0.1.
+pub(super) fn shortest(value: f32) -> f64 {
     value.to_string().parse().unwrap_or_else(|_| value.into())
-}
-
-fn uuid_text(value: u128) -> String {
-    let hex = format!("{value:032x}");
-    format!(
-        "{}-{}-{}-{}-{}",
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..]
-    )
-}
-
-// The first byte counts the padding bits that follow it.
-fn bit_text(bytes: &[u8]) -> String {
-    let Some((padding, bytes)) = bytes.split_first() else {
-        return String::new();
-    };
-    bytes
-        .iter()
-        .flat_map(|byte| (0..8).rev().map(move |bit| (byte >> bit) & 1))
-        .skip(usize::from(*padding))
-        .map(|bit| if bit == 1 { '1' } else { '0' })
-        .collect()
-}
-
-// Three bytes of header, then the magnitude, big-endian; negative numbers have all bits inverted.
-fn bignum_text(bytes: &[u8]) -> String {
-    let negative = bytes.first().is_some_and(|b| b & 0x80 == 0);
-    let mut magnitude: Vec<u8> = bytes
-        .iter()
-        .skip(3)
-        .map(|b| if negative { !b } else { *b })
-        .collect();
-    let mut groups = Vec::new();
-    while magnitude.iter().any(|b| *b != 0) {
-        let mut rest = 0u64;
-        for byte in &mut magnitude {
-            let value = (rest << 8) | u64::from(*byte);
-            *byte = u8::try_from(value / 1_000_000_000).unwrap_or_default();
-            rest = value % 1_000_000_000;
-        }
-        groups.push(rest);
-    }
-    let Some(first) = groups.pop() else {
-        return "0".into();
-    };
-    let mut text = if negative {
-        "-".to_owned()
-    } else {
-        String::new()
-    };
-    text.push_str(&first.to_string());
-    for group in groups.iter().rev() {
-        text.push_str(&format!("{group:09}"));
-    }
-    text
 }

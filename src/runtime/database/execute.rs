@@ -1,6 +1,7 @@
 //! Running SQL text on a leased connection: statements one after the other, named parameters bound
 //! by type, the last result returned.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use duckdb::ffi as c;
@@ -80,7 +81,7 @@ fn statements<B: Build>(
     sink.watch.check()?;
     session.state.take_touched();
     if let Some(prepared) = session.take_statement(sql) {
-        sink.check_names(&prepared, arguments)?;
+        sink.check_names(&prepared.names, arguments)?;
         let table = sink.last(&prepared, arguments)?;
         if !session.state.take_touched() {
             session.keep_statement(sql, prepared);
@@ -88,20 +89,21 @@ fn statements<B: Build>(
         return Ok(table);
     }
     let extracted = session.connection.extract(sql)?;
+    let mut used = Vec::new();
     for index in 0..extracted.count - 1 {
         let prepared = session.connection.prepare(&extracted, index)?;
         session.tainted |= leaves_traces(&prepared);
         bind_all(&prepared, arguments)?;
         prepared.execute(false)?;
+        used.extend_from_slice(&prepared.names);
         sink.watch.check()?;
     }
     let prepared = session
         .connection
         .prepare(&extracted, extracted.count - 1)?;
     session.tainted |= leaves_traces(&prepared);
-    if extracted.count == 1 {
-        sink.check_names(&prepared, arguments)?;
-    }
+    used.extend_from_slice(&prepared.names);
+    sink.check_names(&used, arguments)?;
     let table = sink.last(&prepared, arguments)?;
     if extracted.count == 1 && can_be_kept(&prepared) && !session.state.take_touched() {
         session.keep_statement(sql, prepared);
@@ -118,13 +120,12 @@ struct Sink<'a, 'h, B: Build> {
 }
 
 impl<B: Build> Sink<'_, '_, B> {
-    // The texts are DuckDB's own.
-    fn check_names(&self, prepared: &Prepared, arguments: &[Argument]) -> Result<(), SqlError> {
+    // In DuckDB's words, which is what clients of its own interfaces are told.
+    fn check_names(&self, used: &[String], arguments: &[Argument]) -> Result<(), SqlError> {
         if !self.exact {
             return Ok(());
         }
-        let missing = prepared
-            .names
+        let missing = used
             .iter()
             .filter(|name| arguments.iter().all(|a| !a.name.eq_ignore_ascii_case(name)));
         let missing = listed(missing);
@@ -136,22 +137,28 @@ impl<B: Build> Sink<'_, '_, B> {
         let excess = arguments
             .iter()
             .map(|a| &a.name)
-            .filter(|name| prepared.names.iter().all(|n| !n.eq_ignore_ascii_case(name)));
+            .filter(|name| used.iter().all(|n| !n.eq_ignore_ascii_case(name)));
         let excess = listed(excess);
         if excess.is_empty() {
             return Ok(());
         }
-        Err(SqlError::Parameter(format!(
-            "Invalid Input Error: Parameter argument/count mismatch, identifiers of the excess parameters: {excess}"
-        )))
+        Err(SqlError::Parameter(if used.is_empty() {
+            format!(
+                "Binder Error: Parameter/argument count mismatch for prepared statement. Expected 0, got {}",
+                arguments.len()
+            )
+        } else {
+            format!(
+                "Invalid Input Error: Parameter argument/count mismatch, identifiers of the excess parameters: {excess}"
+            )
+        }))
     }
 
     fn last(&self, prepared: &Prepared, arguments: &[Argument]) -> Result<Table<B::Out>, SqlError> {
         bind_all(prepared, arguments)?;
-        let select =
-            prepared.statement_type() == c::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_SELECT;
-        // A stream stops early when it has too many rows. A statement that changes data runs whole.
-        let mut result = prepared.execute(select)?;
+        // A stream stops early when it has too many rows. What a statement with RETURNING has changed
+        // is then rolled back: it commits with its last row.
+        let mut result = prepared.execute(true)?;
         let columns = result.columns();
         let names = unique(columns.iter().map(|(name, _)| name.as_str()));
         if result.return_type() == c::duckdb_result_type_DUCKDB_RESULT_TYPE_NOTHING {
@@ -172,7 +179,7 @@ impl<B: Build> Sink<'_, '_, B> {
             .collect();
         let mut rows: Vec<Vec<B::Out>> = Vec::new();
         while let Some(chunk) = result.next_chunk()? {
-            if select && (rows.len() + chunk.len()) as u64 > self.limits.rows {
+            if (rows.len() + chunk.len()) as u64 > self.limits.rows {
                 return Err(SqlError::TooManyRows(self.limits.rows));
             }
             // SAFETY: the chunk outlives the vectors, has one per column, and its size bounds the
@@ -191,10 +198,10 @@ impl<B: Build> Sink<'_, '_, B> {
                             .map(|(vector, hint)| vector.read(row, self.build, *hint))
                             .collect(),
                     );
+                    if self.build.size() > self.limits.bytes {
+                        return Err(SqlError::TooManyBytes(self.limits.bytes));
+                    }
                 }
-            }
-            if self.build.size() > self.limits.bytes {
-                return Err(SqlError::TooManyBytes(self.limits.bytes));
             }
             self.watch.check()?;
         }
@@ -250,20 +257,27 @@ fn can_be_kept(prepared: &Prepared) -> bool {
     )
 }
 
-/// Column names made unique the way clients know: `a`, `a_1`, `a_2`.
+/// Column names made unique the way DuckDB does it for its own clients, without regard to case:
+/// `a`, `a_1`, `A_2`.
 fn unique<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let names: Vec<&str> = names.collect();
-    let mut out: Vec<String> = Vec::with_capacity(names.len());
-    for name in &names {
-        let mut candidate = (*name).to_owned();
-        let mut n = 0;
-        while out.contains(&candidate) || (n > 0 && names.contains(&candidate.as_str())) {
-            n += 1;
-            candidate = format!("{name}_{n}");
-        }
-        out.push(candidate);
-    }
-    out
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    names
+        .map(|name| {
+            let lower = name.to_lowercase();
+            let Some(mut n) = seen.get(&lower).copied() else {
+                seen.insert(lower, 1);
+                return name.to_owned();
+            };
+            let mut candidate = format!("{name}_{n}");
+            while seen.contains_key(&candidate.to_lowercase()) {
+                n += 1;
+                candidate = format!("{name}_{n}");
+            }
+            seen.insert(lower, n + 1);
+            seen.insert(candidate.to_lowercase(), 1);
+            candidate
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -273,9 +287,12 @@ mod tests {
     #[test]
     fn duplicate_columns_get_numbers_that_are_free() {
         assert_eq!(
-            unique(["a", "b", "a", "a", "a_1"].into_iter()),
-            ["a", "b", "a_2", "a_3", "a_1"]
+            unique(["a", "a", "b", "A", "a_1"].into_iter()),
+            ["a", "a_1", "b", "A_2", "a_1_1"]
         );
-        assert_eq!(unique(["a", "a", "a"].into_iter()), ["a", "a_1", "a_2"]);
+        assert_eq!(
+            unique(["a", "b", "a_1", "a", "a"].into_iter()),
+            ["a", "b", "a_1", "a_2", "a_3"]
+        );
     }
 }

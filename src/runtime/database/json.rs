@@ -8,8 +8,9 @@
 //! | UUID, ENUM, BIT, JSON | text |
 //! | BLOB, GEOMETRY | base64 |
 //! | LIST, ARRAY | an array |
-//! | STRUCT, MAP | an object; a map's keys become text |
-//! | UNION | the value it holds |
+//! | STRUCT, MAP | an object; a map's keys become text, and a map in which two keys would become the same text is a list of `{"key": …, "value": …}` |
+//! | TUPLE | an array |
+//! | UNION, VARIANT | the value it holds |
 //!
 //! A declared type refines two of them: where a `string` is declared, a decimal and an integer beyond
 //! 64 bits are text, for clients whose numbers are doubles; where an `object` or `array` is declared,
@@ -19,6 +20,7 @@
 //! another serializer than `serde_json`'s is an object: convert values by hand for those.
 
 use std::cell::Cell as Counter;
+use std::collections::HashSet;
 
 use mxcp_artifact::{TypeDef, TypeKind};
 use serde_json::{Map, Number, Value};
@@ -115,6 +117,18 @@ impl Build for JsonBuild {
         double(value)
     }
 
+    // As a key it has a text even where it is no JSON number.
+    fn float_key(&self, value: f64) -> Value {
+        if value.is_finite() {
+            return self.float(value);
+        }
+        self.string(match (value.is_nan(), value < 0.0) {
+            (true, _) => "NaN",
+            (false, true) => "-Infinity",
+            (false, false) => "Infinity",
+        })
+    }
+
     fn text(&self, text: &str, json: bool, hint: Option<&TypeDef>) -> Value {
         if json
             && (wants(hint, TypeKind::Object) || wants(hint, TypeKind::Array))
@@ -161,16 +175,27 @@ impl Build for JsonBuild {
     }
 
     fn map(&self, entries: Vec<(Value, Value)>) -> Value {
-        let mut object = Map::with_capacity(entries.len());
-        for (key, value) in entries {
-            let key = match key {
-                Value::String(text) => text,
-                other => other.to_string(),
-            };
-            self.count(key.len() + 4);
-            object.insert(key, value);
+        let names: HashSet<String> = entries.iter().map(|(key, _)| key_text(key)).collect();
+        if names.len() < entries.len() {
+            self.count(entries.len() * 20);
+            return entries
+                .into_iter()
+                .map(|(key, value)| serde_json::json!({ "key": key, "value": value }))
+                .collect();
         }
+        self.count(names.iter().map(|name| name.len() + 4).sum());
+        let object: Map<String, Value> = entries
+            .into_iter()
+            .map(|(key, value)| (key_text(&key), value))
+            .collect();
         Value::Object(object)
+    }
+}
+
+fn key_text(key: &Value) -> String {
+    match key {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
     }
 }
 

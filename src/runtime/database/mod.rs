@@ -7,6 +7,7 @@ pub(crate) mod bind;
 pub(crate) mod cells;
 pub(crate) mod decode;
 pub(crate) mod execute;
+pub(crate) mod extensions;
 pub(crate) mod ffi;
 pub(crate) mod functions;
 pub(crate) mod iso;
@@ -14,12 +15,17 @@ pub(crate) mod json;
 pub(crate) mod open;
 pub(crate) mod pool;
 pub(crate) mod secrets;
+pub(crate) mod snapshot;
+mod texts;
 pub(crate) mod udf;
+mod variant;
 pub(crate) mod watchdog;
 pub(crate) mod write;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod value_tests;
 
 use std::fmt;
 

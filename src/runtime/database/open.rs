@@ -6,16 +6,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mxcp_artifact::Manifest;
-use mxcp_artifact::catalog::quote_identifier;
 
+use super::extensions;
 use super::ffi::Engine;
 use super::functions::{self, Registry};
 use super::pool::Pool;
 use super::secrets;
-use crate::options::{Options, StartError};
+use super::snapshot::{Snapshot, in_words, is_lock, lock_holder};
+use crate::options::{InUse, Options, StartError};
 
 /// Opens the database of the profile and makes a pool for it.
-pub(crate) fn open(manifest: &Manifest, options: &Options) -> Result<Pool, StartError> {
+pub(crate) fn open(
+    manifest: &Manifest,
+    options: &Options,
+    in_use: InUse,
+) -> Result<Pool, StartError> {
     let settings = manifest.project.profile_settings(&options.profile);
     let configured = options
         .database
@@ -37,34 +42,69 @@ pub(crate) fn open(manifest: &Manifest, options: &Options) -> Result<Pool, Start
             "the path of database `{shown}` is not valid UTF-8; move the project or set another path"
         )));
     };
-    let engine = Engine::open(text, &[("access_mode", mode)])
-        .map_err(|message| StartError::Database(explain(&message, &shown, readonly)))?;
+    let (engine, snapshot) = match Engine::open(text, &[("access_mode", mode)]) {
+        Ok(engine) => (engine, None),
+        Err(message) if is_lock(&message) && (readonly || in_use.only_reads) => {
+            let (engine, snapshot) = open_copy(in_use.snapshot, &path, &shown, &message)?;
+            (engine, Some(snapshot))
+        }
+        Err(message) => {
+            return Err(StartError::Database(explain(&message, &shown)));
+        }
+    };
     let engine = Arc::new(engine);
     let registry = Arc::new(Registry::default());
     let refused = |e: super::SqlError| StartError::Database(format!("database `{shown}`: {e}"));
     let mut connection = engine.connect().map_err(refused)?;
-    for extension in &manifest.project.extensions {
-        let name = quote_identifier(&extension.name);
-        let from = extension
-            .repository
-            .as_ref()
-            .map(|r| format!(" FROM {}", quote_identifier(r)))
-            .unwrap_or_default();
-        connection
-            .batch(&format!("INSTALL {name}{from}"))
-            .and_then(|()| connection.batch(&format!("LOAD {name}")))
-            .map_err(|e| {
-                StartError::Extension(format!(
-                    "extension `{}` cannot be loaded: {e}",
-                    extension.name
-                ))
-            })?;
-    }
+    extensions::load(&mut connection, &manifest.project.extensions)
+        .map_err(StartError::Extension)?;
     functions::register(&mut connection, &registry).map_err(refused)?;
     secrets::create(&mut connection, &options.user_config.secrets);
     drop(connection);
     let patience = Duration::from_millis(manifest.project.limits.timeout_ms.min(60_000));
-    Ok(Pool::new(engine, registry, patience))
+    Ok(Pool::new(engine, registry, patience, snapshot))
+}
+
+// The copy that the caller has made already, or a new one.
+fn open_copy(
+    given: Option<Snapshot>,
+    path: &Path,
+    shown: &str,
+    message: &str,
+) -> Result<(Engine, Snapshot), StartError> {
+    let by = lock_holder(message);
+    let refused = |text: String| {
+        StartError::Database(format!(
+            "database `{shown}` is in use by {}, and {text}",
+            in_words(by)
+        ))
+    };
+    if let Some(snapshot) = given
+        && let Ok(engine) = snapshot.open()
+    {
+        snapshot.forget_files();
+        return Ok((engine, snapshot));
+    }
+    let mut last = String::new();
+    // A copy that DuckDB refuses was made while the file changed unseen.
+    for _ in 0..3 {
+        let snapshot = Snapshot::take(path, by).map_err(refused)?;
+        match snapshot.open() {
+            Ok(engine) => {
+                snapshot.forget_files();
+                tracing::warn!(
+                    "database `{shown}` is in use by {}; a snapshot of it is read, and later changes are not seen",
+                    snapshot.holder()
+                );
+                return Ok((engine, snapshot));
+            }
+            Err(text) => last = text,
+        }
+    }
+    Err(refused(format!(
+        "a copy of it cannot be read: {}",
+        last.lines().next().unwrap_or_default()
+    )))
 }
 
 fn prepare_file(path: &Path, shown: &str, readonly: bool, profile: &str) -> Result<(), StartError> {
@@ -92,18 +132,12 @@ fn prepare_file(path: &Path, shown: &str, readonly: bool, profile: &str) -> Resu
 }
 
 /// DuckDB's message about a file it cannot open, with the remedy.
-fn explain(message: &str, shown: &str, readonly: bool) -> String {
-    if message.contains("Could not set lock") {
-        let holder = lock_holder(message).map_or_else(
-            || "another process".to_owned(),
-            |(program, pid)| format!("`{program}` (process {pid})"),
+fn explain(message: &str, shown: &str) -> String {
+    if is_lock(message) {
+        return format!(
+            "database `{shown}` is in use by {}, and while one process writes no other can open it; stop that process, or use `--readonly` to read a snapshot",
+            in_words(lock_holder(message))
         );
-        let remedy = if readonly {
-            "stop it, or let it open the database read-only too"
-        } else {
-            "stop it, or open the database read-only in both"
-        };
-        return format!("database `{shown}` is in use by {holder}; {remedy}");
     }
     let first = message.lines().next().unwrap_or_default();
     if message.contains("not a valid DuckDB database file") {
@@ -119,15 +153,6 @@ fn explain(message: &str, shown: &str, readonly: bool) -> String {
     format!("database `{shown}` cannot be opened: {first}")
 }
 
-// `Conflicting lock is held in /usr/bin/python3.11 (PID 1234)`
-fn lock_holder(message: &str) -> Option<(String, String)> {
-    let rest = message.split("lock is held in ").nth(1)?;
-    let (program, rest) = rest.split_once(" (PID ")?;
-    let (pid, _) = rest.split_once(')')?;
-    let program = program.rsplit('/').next().unwrap_or(program);
-    Some((program.to_owned(), pid.to_owned()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::explain;
@@ -136,8 +161,8 @@ mod tests {
     fn a_lock_names_its_holder() {
         let message = "IO Error: Could not set lock on file \"/p/db.duckdb\": Conflicting lock is held in /usr/bin/python3.11 (PID 4321). See also https://duckdb.org/docs/connect/concurrency";
         assert_eq!(
-            explain(message, "db.duckdb", false),
-            "database `db.duckdb` is in use by `python3.11` (process 4321); stop it, or open the database read-only in both"
+            explain(message, "db.duckdb"),
+            "database `db.duckdb` is in use by `python3.11` (process 4321), and while one process writes no other can open it; stop that process, or use `--readonly` to read a snapshot"
         );
     }
 }

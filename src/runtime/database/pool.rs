@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::SqlError;
 use super::ffi::{Connection, Engine, Prepared};
 use super::functions::{ConnectionState, Facts, Registry};
+use super::snapshot::Snapshot;
 
 const STATEMENTS: usize = 128;
 
@@ -64,10 +65,17 @@ struct Inner {
     closed_because: Option<String>,
     idle: Vec<Session>,
     open: usize,
+    /// What is open is a copy; it goes with the pool.
+    snapshot: Option<Snapshot>,
 }
 
 impl Pool {
-    pub(crate) fn new(engine: Arc<Engine>, registry: Arc<Registry>, patience: Duration) -> Self {
+    pub(crate) fn new(
+        engine: Arc<Engine>,
+        registry: Arc<Registry>,
+        patience: Duration,
+        snapshot: Option<Snapshot>,
+    ) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             registry,
@@ -76,6 +84,7 @@ impl Pool {
                 closed_because: None,
                 idle: Vec::new(),
                 open: 0,
+                snapshot,
             }),
             freed: Condvar::new(),
             size: (processors * 2).max(2),
@@ -139,14 +148,15 @@ impl Pool {
 
     /// Closes the idle connections and refuses new leases; leased ones close when they come back.
     pub(crate) fn close(&self) {
-        let (engine, idle) = {
+        let (engine, idle, snapshot) = {
             let mut inner = self.lock();
             let idle = std::mem::take(&mut inner.idle);
             inner.open -= idle.len();
-            (inner.engine.take(), idle)
+            (inner.engine.take(), idle, inner.snapshot.take())
         };
         drop(idle);
         drop(engine);
+        drop(snapshot);
         self.freed.notify_all();
     }
 

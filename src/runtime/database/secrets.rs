@@ -3,23 +3,84 @@
 use mxcp_artifact::catalog::{quote_identifier, quote_literal};
 use serde_json::Value;
 
+use super::SqlError;
 use super::ffi::Connection;
 use crate::options::Secret;
 
 /// Creates those that DuckDB knows the type of. The others are for Python only; that is no error.
 pub(crate) fn create(connection: &mut Connection, secrets: &[Secret]) {
+    let mut unreachable = false;
     for secret in secrets {
-        let Some(sql) = statement(secret) else {
-            continue;
-        };
-        if connection.batch(&sql).is_err() {
-            // DuckDB's message may quote the statement, and so the values.
-            tracing::debug!(
-                secret = secret.name,
-                kind = secret.kind,
-                "DuckDB does not accept this secret; only Python can use it"
-            );
+        if let Some(sql) = statement(secret) {
+            create_one(connection, secret, &sql, &mut unreachable);
         }
+    }
+}
+
+const INSTALLING: &str = "autoinstall_known_extensions";
+
+fn create_one(connection: &mut Connection, secret: &Secret, sql: &str, unreachable: &mut bool) {
+    // Types such as `s3` come with an extension. A repository that does not answer costs seconds,
+    // so it is asked only for what is not installed, and not again after it has failed.
+    let local = without_installing(connection, sql);
+    let outcome = match local {
+        Err(error) if needs_extension(&error.to_string()) && !*unreachable => {
+            let outcome = connection.batch(sql);
+            *unreachable = outcome.is_err();
+            outcome
+        }
+        outcome => outcome,
+    };
+    let Err(error) = outcome else {
+        return;
+    };
+    let reason = reason(secret, &error.to_string());
+    if reason.contains("not found") {
+        // A type of the project's own: only Python uses it.
+        tracing::debug!("secret `{}` is not for SQL: {reason}", secret.name);
+    } else {
+        tracing::warn!(
+            "secret `{}` of type `{}` is not available to SQL: {reason}",
+            secret.name,
+            secret.kind
+        );
+    }
+}
+
+fn without_installing(connection: &mut Connection, sql: &str) -> Result<(), SqlError> {
+    connection.batch(&format!("SET {INSTALLING} = false"))?;
+    let outcome = connection.batch(sql);
+    connection.batch(&format!("RESET {INSTALLING}"))?;
+    outcome
+}
+
+fn needs_extension(message: &str) -> bool {
+    message.contains("extension")
+}
+
+/// The first line of DuckDB's message, unless it may quote a value.
+fn reason(secret: &Secret, message: &str) -> String {
+    let first = message.lines().next().unwrap_or_default();
+    let quotes = secret
+        .parameters
+        .values()
+        .any(|value| parts(value).iter().any(|part| first.contains(part)));
+    if quotes || first.contains("with value") {
+        "one of its parameters has a value of the wrong kind".into()
+    } else {
+        first.to_owned()
+    }
+}
+
+// The texts and numbers in a value.
+fn parts(value: &Value) -> Vec<String> {
+    match value {
+        Value::Null | Value::Bool(_) => Vec::new(),
+        Value::Number(number) => vec![number.to_string()],
+        Value::String(text) if text.is_empty() => Vec::new(),
+        Value::String(text) => vec![text.clone(), text.replace('\'', "''")],
+        Value::Array(items) => items.iter().flat_map(parts).collect(),
+        Value::Object(fields) => fields.values().flat_map(parts).collect(),
     }
 }
 
@@ -87,5 +148,25 @@ mod tests {
             )
         );
         assert!(!format!("{secret:?}").contains("it's"));
+    }
+    #[test]
+    fn reasons_show_no_value() {
+        let secret = Secret {
+            name: "a".into(),
+            kind: "http".into(),
+            parameters: json!({"x": {"k": ["hidden"]}, "y": 12})
+                .as_object()
+                .cloned()
+                .unwrap_or_default(),
+        };
+        let kept = "Binder Error: Unknown parameter \"z\" for secret type \"http\"";
+        assert_eq!(reason(&secret, kept), kept);
+        for message in [
+            "cannot cast hidden",
+            "not 12",
+            "Type VARCHAR with value 'hid'",
+        ] {
+            assert!(reason(&secret, message).starts_with("one of its parameters"));
+        }
     }
 }

@@ -19,7 +19,7 @@ use super::json::JsonBuild;
 use super::pool::Pool;
 use super::watchdog::{Cancel, Watchdog};
 
-struct Db {
+pub(super) struct Db {
     _dir: tempfile::TempDir,
     pool: Pool,
     watchdog: Watchdog,
@@ -28,7 +28,7 @@ struct Db {
 }
 
 impl Db {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let pool = pool(&dir.path().join("t.duckdb"), "READ_WRITE");
         Self {
@@ -58,7 +58,7 @@ impl Db {
         Ok(crate::output::shape_rows(table, None).unwrap())
     }
 
-    fn run(&self, sql: &str, args: &[(&str, Cell)]) -> Result<Value, SqlError> {
+    pub(super) fn run(&self, sql: &str, args: &[(&str, Cell)]) -> Result<Value, SqlError> {
         let args: Vec<Argument> = args
             .iter()
             .map(|(name, value)| Argument {
@@ -83,7 +83,7 @@ fn pool(path: &Path, mode: &str) -> Pool {
     let mut connection = engine.connect().unwrap();
     functions::register(&mut connection, &registry).unwrap();
     drop(connection);
-    Pool::new(engine, registry, Duration::from_secs(5))
+    Pool::new(engine, registry, Duration::from_secs(5), None)
 }
 
 fn exact(digits: &str) -> Value {
