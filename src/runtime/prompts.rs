@@ -1,8 +1,10 @@
 //! Prompts: Jinja templates over the parameters, in a sandbox. A template can neither read files nor
 //! reach anything but its parameters, and it cannot run for ever.
 
-use minijinja::value::ValueKind;
-use minijinja::{Environment, Error, ErrorKind, State, Value as Jinja};
+mod filters;
+mod methods;
+
+use minijinja::{AutoEscape, Environment, Error, Value as Jinja};
 use mxcp_artifact::PromptBody;
 use serde_json::{Map, Value, json};
 
@@ -37,18 +39,14 @@ impl Prompt {
     pub(crate) fn new(body: &PromptBody) -> Self {
         let mut environment = Environment::new();
         environment.set_fuel(Some(FUEL));
-        environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
-        environment.set_unknown_method_callback(method);
-        // Values print as in Jinja2: `True`, `None`, `['a']`.
-        environment.set_formatter(|out, _, value| {
-            if value.is_undefined() {
-                return Ok(());
+        environment.set_auto_escape_callback(|_| AutoEscape::None);
+        environment.set_unknown_method_callback(methods::method);
+        filters::add(&mut environment);
+        environment.set_formatter(|out, state, value| {
+            let mut text = print(value);
+            if *state.auto_escape() != AutoEscape::None && !value.is_safe() {
+                text = filters::html(&text);
             }
-            let text = match value.as_str() {
-                Some(text) => text.to_owned(),
-                None => serde_json::to_value(value)
-                    .map_or_else(|_| value.to_string(), |value| repr::text(&value)),
-            };
             out.write_str(&text).map_err(Error::from)
         });
         let messages = body
@@ -92,6 +90,18 @@ impl Prompt {
     }
 }
 
+/// A value as Jinja2 prints it: `True`, `None`, `['a']`.
+fn print(value: &Jinja) -> String {
+    if value.is_undefined() {
+        return String::new();
+    }
+    match value.as_str() {
+        Some(text) => text.to_owned(),
+        None => serde_json::to_value(value)
+            .map_or_else(|_| value.to_string(), |value| repr::text(&value)),
+    }
+}
+
 // By hand: a number of `serde_json` that is written by another serializer is an object.
 fn jinja(value: &Value) -> Jinja {
     match value {
@@ -125,99 +135,6 @@ fn describe(error: &Error) -> String {
         text.push_str(&format!(" ({name}, line {line})"));
     }
     text
-}
-
-/// The Python methods that templates of existing projects call on texts, lists and objects.
-fn method(
-    _: &mut State<'_, '_>,
-    value: &Jinja,
-    name: &str,
-    arguments: &[Jinja],
-) -> Result<Jinja, Error> {
-    let unknown = || Error::new(ErrorKind::UnknownMethod, format!("no method `{name}`"));
-    let argument = |i: usize| arguments.get(i).map(ToString::to_string);
-    if let Some(text) = value.as_str() {
-        let required = |i: usize| {
-            argument(i).ok_or_else(|| {
-                Error::new(
-                    ErrorKind::MissingArgument,
-                    format!("`{name}` needs an argument"),
-                )
-            })
-        };
-        return Ok(match name {
-            "upper" => text.to_uppercase().into(),
-            "lower" => text.to_lowercase().into(),
-            "strip" => text.trim().into(),
-            "lstrip" => text.trim_start().into(),
-            "rstrip" => text.trim_end().into(),
-            "capitalize" => {
-                let mut chars = text.chars();
-                let first: String = chars
-                    .next()
-                    .into_iter()
-                    .flat_map(char::to_uppercase)
-                    .collect();
-                format!("{first}{}", chars.as_str().to_lowercase()).into()
-            }
-            "title" => title(text).into(),
-            "replace" => text.replace(&required(0)?, &required(1)?).into(),
-            "startswith" => text.starts_with(&required(0)?).into(),
-            "endswith" => text.ends_with(&required(0)?).into(),
-            "split" => match argument(0) {
-                Some(separator) => text.split(&separator).map(Jinja::from).collect(),
-                None => text.split_whitespace().map(Jinja::from).collect(),
-            },
-            "join" => {
-                let items = arguments.first().ok_or_else(unknown)?.try_iter()?;
-                let items: Vec<String> = items.map(|item| item.to_string()).collect();
-                items.join(text).into()
-            }
-            _ => return Err(unknown()),
-        });
-    }
-    if value.kind() == ValueKind::Map {
-        let pairs = || -> Result<Vec<(Jinja, Jinja)>, Error> {
-            value
-                .try_iter()?
-                .map(|key| Ok((key.clone(), value.get_item(&key)?)))
-                .collect()
-        };
-        return Ok(match name {
-            "keys" => pairs()?.into_iter().map(|(key, _)| key).collect(),
-            "values" => pairs()?.into_iter().map(|(_, value)| value).collect(),
-            "items" => pairs()?
-                .into_iter()
-                .map(|(key, value)| Jinja::from(vec![key, value]))
-                .collect(),
-            "get" => {
-                let key = arguments.first().ok_or_else(unknown)?;
-                let found = value.get_item(key)?;
-                if found.is_undefined() {
-                    arguments.get(1).cloned().unwrap_or(Jinja::from(()))
-                } else {
-                    found
-                }
-            }
-            _ => return Err(unknown()),
-        });
-    }
-    Err(unknown())
-}
-
-fn title(text: &str) -> String {
-    let mut start = true;
-    text.chars()
-        .flat_map(|c| {
-            let out: Vec<char> = if start {
-                c.to_uppercase().collect()
-            } else {
-                c.to_lowercase().collect()
-            };
-            start = !c.is_alphabetic();
-            out
-        })
-        .collect()
 }
 
 #[cfg(test)]
@@ -262,6 +179,62 @@ mod tests {
             )
             .is_err()
         );
+    }
+
+    // What Jinja2 3.1 printed for the same templates.
+    #[test]
+    fn filters_write_what_jinja_writes() {
+        let parameters =
+            json!({"s": "<a href=\"x\">it's & more</a>", "l": [{"n": 1}, {"n": 2.5}], "e": "é"});
+        for (template, expected) in [
+            (
+                "{{ s | escape }}",
+                "&lt;a href=&#34;x&#34;&gt;it&#39;s &amp; more&lt;/a&gt;",
+            ),
+            ("{{ 'a/b' | e | e }}", "a/b"),
+            ("{{ '<' | e | forceescape }}", "&amp;lt;"),
+            (
+                "{% autoescape true %}{{ '<' }}{{ '<' | safe }}{% endautoescape %}",
+                "&lt;<",
+            ),
+            ("{{ l | tojson }}", "[{\"n\": 1}, {\"n\": 2.5}]"),
+            (
+                "{{ {'b': e, 'a': '<'} | tojson }}",
+                "{\"a\": \"\\u003c\", \"b\": \"\\u00e9\"}",
+            ),
+            (
+                "{{ {'a': [1]} | tojson(indent=2) }}",
+                "{\n  \"a\": [\n    1\n  ]\n}",
+            ),
+            ("{{ 'one two three four' | truncate(9) }}", "one..."),
+            (
+                "{{ 'one two three four' | truncate(9, true, '>') }}",
+                "one two >",
+            ),
+            ("{{ 'it is a-b c_d' | wordcount }}", "5"),
+            ("[{{ 'abc' | center(8) }}]", "[  abc   ]"),
+            ("[{{ 'abcd' | center(7) }}]", "[  abcd ]"),
+            ("{{ 'aa bbbb cc d' | wordwrap(5) }}", "aa\nbbbb\ncc d"),
+            (
+                "{{ 1 | filesizeformat }} {{ 999 | filesizeformat }} {{ 123456 | filesizeformat }} {{ 1048576 | filesizeformat(true) }}",
+                "1 Byte 999 Bytes 123.5 kB 1.0 MiB",
+            ),
+            ("{{ s | striptags }}", "it's & more"),
+            (
+                "{{ 'a b/é?' | urlencode }} {{ {'q': 'a b', 'r': 1} | urlencode }}",
+                "a%20b/%C3%A9%3F q=a+b&r=1",
+            ),
+            (
+                "{{ 'a,b'.split(',') }} {{ 'x'.zfill(3) }} {{ '{} {}'.format('a', 1) }} {{ 'abc'.find('c') }}",
+                "['a', 'b'] 00x a 1 2",
+            ),
+        ] {
+            assert_eq!(
+                render(template, parameters.clone()).as_deref(),
+                Ok(expected),
+                "{template}"
+            );
+        }
     }
 
     #[test]
