@@ -2,6 +2,7 @@
 
 mod cli;
 mod compat;
+mod existing;
 mod incremental;
 mod layering;
 mod manifest;

@@ -64,14 +64,14 @@ macro_rules! codes {
 codes! {
     MX0001 = 1 Error "no project found";
     MX0002 = 2 Error "file cannot be read";
-    MX0003 = 3 Error "file of another kind in this folder";
+    MX0003 = 3 Warning "file of another kind in this folder";
     MX0004 = 4 Warning "`.yaml` file is ignored";
     MX0005 = 5 Error "duplicate name";
     MX0006 = 6 Error "unknown profile";
     MX0007 = 7 Error "path outside the project";
     MX0008 = 8 Error "source file not found";
     MX0101 = 101 Error "YAML syntax";
-    MX0102 = 102 Error "duplicate key";
+    MX0102 = 102 Warning "duplicate key";
     MX0103 = 103 Error "unknown key";
     MX0104 = 104 Error "wrong type of value";
     MX0105 = 105 Error "missing key";
@@ -88,7 +88,7 @@ codes! {
     MX0206 = 206 Warning "several statements";
     MX0207 = 207 Error "parameter used but not declared";
     MX0208 = 208 Error "parameter declared but not used";
-    MX0209 = 209 Error "parameter differs only by case";
+    MX0209 = 209 Warning "parameter differs only by case";
     MX0210 = 210 Info "result columns not known before run time";
     MX0211 = 211 Error "no SQL found";
     MX0301 = 301 Error "declared property missing from the result";

@@ -10,7 +10,7 @@ use mxcp_runtime::{Secret, UserConfig};
 use mxcp_syntax::yaml;
 use serde_json::{Map, Value};
 
-use super::output::Failure;
+use super::output::{self, Failure};
 
 /// The file as read, with references still in it.
 #[derive(Debug, Default)]
@@ -83,14 +83,25 @@ impl ConfigFile {
 
     /// What one profile gets, references resolved. Other profiles may hold references that cannot
     /// be resolved here, so they are left alone.
-    pub(crate) fn resolve(&self, project: &str, profile: &str) -> Result<UserConfig, Failure> {
+    ///
+    /// A server needs all of it. A command that can do without secrets gets what can be resolved: a
+    /// secret that cannot is left out with a warning, and what else cannot stays as it is written.
+    pub(crate) fn resolve(
+        &self,
+        project: &str,
+        profile: &str,
+        need: Need,
+    ) -> Result<UserConfig, Failure> {
         let mut raw = self.raw.clone();
         let mut active = self
             .project(project)
             .and_then(|p| p.get(profile))
             .cloned()
             .unwrap_or(Value::Null);
-        resolve_value(&mut active)?;
+        match need {
+            Need::Everything => resolve_value(&mut active)?,
+            Need::WhatIsUsed => resolve_known(&mut active)?,
+        }
         let secrets = active
             .get("secrets")
             .and_then(Value::as_array)
@@ -140,6 +151,44 @@ impl ConfigFile {
             raw,
         })
     }
+}
+
+/// How much of the configuration a command cannot do without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    Everything,
+    WhatIsUsed,
+}
+
+/// Resolves a profile as far as it goes. Plugins are created whatever is run, so their settings must
+/// resolve.
+fn resolve_known(active: &mut Value) -> Result<(), Failure> {
+    let Some(sections) = active.as_object_mut() else {
+        return Ok(());
+    };
+    for (name, section) in sections.iter_mut() {
+        match (name.as_str(), section) {
+            ("secrets", Value::Array(secrets)) => secrets.retain_mut(|secret| {
+                let Err(failure) = resolve_value(secret) else {
+                    return true;
+                };
+                let name = secret.get("name").and_then(Value::as_str).unwrap_or("?");
+                output::eprint(&format!(
+                    "Warning: the secret `{name}` is left out: {}\n",
+                    failure.message
+                ));
+                false
+            }),
+            ("plugin", section) => resolve_value(section)?,
+            (_, section) => {
+                let mut resolved = section.clone();
+                if resolve_value(&mut resolved).is_ok() {
+                    *section = resolved;
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 fn escape(segment: &str) -> String {

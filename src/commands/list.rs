@@ -36,6 +36,9 @@ pub(crate) fn run(args: &Args) -> u8 {
         Ok(session) => session,
         Err(failure) => return output::fail(args.json_output, &failure),
     };
+    if let Err(failure) = session.check_site() {
+        return output::fail(args.json_output, &failure);
+    }
     let entries = entries(&session);
     let failed = entries.iter().any(|e| e.error.is_some());
     if args.json_output {
@@ -72,6 +75,10 @@ fn entries(session: &Session) -> Vec<Entry> {
         let shape = shape_diagnostics(db, *file);
         let errors = shape.iter().filter(|d| d.severity == Severity::Error);
         let error = output::first_message(errors);
+        // A file of another kind is none of ours.
+        if def.is_none() && error.is_none() {
+            continue;
+        }
         let usable = def.filter(|_| error.is_none());
         entries.push(Entry {
             path: file.path(db).to_owned(),

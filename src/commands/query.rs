@@ -30,7 +30,7 @@ pub(crate) fn run(args: &Args) -> u8 {
         }
     };
     let runtime = match Session::open(args.common.profile.as_deref())
-        .and_then(|session| start(&session, &args.common, "cli-query"))
+        .and_then(|session| start(&session, &args.common, "cli-query", &|_| false))
     {
         Ok(runtime) => runtime,
         Err(failure) => return output::fail(json, &failure),

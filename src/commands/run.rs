@@ -3,11 +3,12 @@
 use std::io::IsTerminal as _;
 use std::sync::Arc;
 
-use mxcp_artifact::EndpointKind;
-use mxcp_base::Severity;
+use mxcp_artifact::{Body, Endpoint, EndpointKind};
+use mxcp_base::{Diagnostic, Severity, SourceFile};
 use mxcp_compiler::documents::{endpoint_def, endpoint_files};
 use mxcp_runtime::{Call, CallError, Caller, Options, Runtime, User};
 
+use super::config::Need;
 use super::output::{self, Failure};
 use super::session::Session;
 use super::{CLEAN, FAILED, USAGE, params, table};
@@ -74,11 +75,29 @@ pub(crate) fn start(
     session: &Session,
     common: &Common,
     transport: &'static str,
+    wanted: &dyn Fn(&Endpoint) -> bool,
 ) -> Result<Runtime, Failure> {
     output::log_to_stderr(common.debug);
     let (manifest, _) = session.partial_manifest()?;
-    let options = runtime_options(session, &manifest.project.name, common, transport)?;
+    let need = match manifest
+        .endpoints
+        .iter()
+        .any(|e| wanted(e) && may_use_secrets(e))
+    {
+        true => Need::Everything,
+        false => Need::WhatIsUsed,
+    };
+    let options = runtime_options(session, &manifest.project.name, common, transport, need)?;
     Runtime::start(Arc::new(manifest), options).map_err(|e| Failure::new(e.to_string()))
+}
+
+/// Python may ask for any secret, and SQL needs them to reach what is outside the database.
+fn may_use_secrets(endpoint: &Endpoint) -> bool {
+    match &endpoint.body {
+        Body::Sql(body) => body.effects.external || body.columns.is_none(),
+        Body::Python(_) => true,
+        Body::Prompt(_) => false,
+    }
 }
 
 pub(crate) fn runtime_options(
@@ -86,13 +105,14 @@ pub(crate) fn runtime_options(
     project: &str,
     common: &Common,
     transport: &'static str,
+    need: Need,
 ) -> Result<Options, Failure> {
     Ok(Options {
         root: session.root.clone(),
         profile: session.profile.clone(),
         readonly: common.readonly,
         database: Some(session.database()),
-        user_config: session.config.resolve(project, &session.profile)?,
+        user_config: session.config.resolve(project, &session.profile, need)?,
         venv: session.venv(),
         transport,
     })
@@ -119,7 +139,11 @@ pub(crate) fn run(args: &Args) -> u8 {
     if let Some(code) = refuse_broken(&session, args.kind.kind(), &args.name, json) {
         return code;
     }
-    let runtime = match start(&session, &args.common, "cli") {
+    let kind = args.kind.kind();
+    // An address of a resource is one of some template: each of them might be meant.
+    let wanted =
+        |e: &Endpoint| e.kind == kind && (e.id() == args.name || kind == EndpointKind::Resource);
+    let runtime = match start(&session, &args.common, "cli", &wanted) {
         Ok(runtime) => runtime,
         Err(failure) => return output::fail(json, &failure),
     };
@@ -160,22 +184,39 @@ pub(crate) fn run(args: &Args) -> u8 {
             if failure.help.is_none() {
                 failure.help = unbuilt_model(&session, &failure.message);
             }
+            if !json {
+                explain_failure(&session, args);
+            }
             output::fail(json, &failure)
         }
     }
 }
 
-// An endpoint that does not compile is not in the manifest; its diagnostics say why.
-fn refuse_broken(session: &Session, kind: EndpointKind, name: &str, json: bool) -> Option<u8> {
+/// The file of an endpoint, and what is wrong with it.
+fn errors_of(
+    session: &Session,
+    kind: EndpointKind,
+    name: &str,
+) -> Option<(SourceFile, Vec<Diagnostic>)> {
     let db = &session.db;
     let file = endpoint_files(db).iter().copied().find(|file| {
-        endpoint_def(db, *file).is_some_and(|d| d.kind == kind && d.id() == Some(name))
+        endpoint_def(db, *file).is_some_and(|d| d.enabled && d.kind == kind && d.id() == Some(name))
     })?;
-    let diagnostics: Vec<_> = mxcp_compiler::diagnostics::file_diagnostics(db, file)
+    let errors: Vec<_> = mxcp_compiler::diagnostics::file_diagnostics(db, file)
         .iter()
         .filter(|d| d.severity == Severity::Error)
         .cloned()
         .collect();
+    Some((file, errors))
+}
+
+// An endpoint that leaves nothing to run is not in the manifest; its diagnostics say why. Whatever
+// can be tried is tried: the database and Python have the last word.
+fn refuse_broken(session: &Session, kind: EndpointKind, name: &str, json: bool) -> Option<u8> {
+    let (file, diagnostics) = errors_of(session, kind, name)?;
+    if mxcp_compiler::ir::endpoint_ir(&session.db, file).is_some() {
+        return None;
+    }
     let message = output::first_message(&diagnostics)?;
     if json {
         let failure = Failure::new(format!("{kind} `{name}` has errors: {message}"));
@@ -191,6 +232,18 @@ fn refuse_broken(session: &Session, kind: EndpointKind, name: &str, json: bool) 
         "Error: {kind} `{name}` has errors and was not run\n"
     ));
     Some(FAILED)
+}
+
+// What checking had to say about an endpoint that failed, with its places.
+fn explain_failure(session: &Session, args: &Args) {
+    if let Some((_, errors)) = errors_of(session, args.kind.kind(), &args.name) {
+        output::eprint(&output::render_diagnostics(
+            &errors,
+            &session.sources(),
+            mxcp_base::render::Format::Graphical,
+            std::io::stderr().is_terminal(),
+        ));
+    }
 }
 
 /// The database is asked first, so a model that was never built is just a missing table to it.

@@ -7,10 +7,14 @@ use mxcp_artifact::manifest::MANIFEST_PATH;
 use mxcp_artifact::{Digest, Manifest};
 use mxcp_base::render::{Format, summary};
 use mxcp_base::{FileSet, Severity, paths};
-use mxcp_compiler::documents::{DocumentKind, document_kind, endpoint_files};
+use mxcp_compiler::diagnostics::file_diagnostics;
+use mxcp_compiler::documents::{DocumentKind, document_kind, endpoint_def, endpoint_files};
+use mxcp_compiler::ir::is_served;
+use mxcp_compiler::site::SITE_FILE;
 use mxcp_runtime::Runtime;
 use serde_json::json;
 
+use super::config::Need;
 use super::output::{self, Failure};
 use super::run::{Common, runtime_options};
 use super::session::Session;
@@ -64,7 +68,13 @@ pub(crate) fn run(args: &Args) -> u8 {
     if let Some(enabled) = args.sql_tools {
         manifest.project.sql_tools.enabled = enabled;
     }
-    let options = match runtime_options(&session, &manifest.project.name, &args.common, "stdio") {
+    let options = match runtime_options(
+        &session,
+        &manifest.project.name,
+        &args.common,
+        "stdio",
+        Need::Everything,
+    ) {
         Ok(options) => options,
         Err(failure) => return output::fail(json, &failure),
     };
@@ -149,7 +159,12 @@ fn build_now(session: &mut Session, args: &Args) -> Result<Manifest, u8> {
         .filter(|d| d.severity == Severity::Error)
         .cloned()
         .collect();
-    if !errors.is_empty() && !args.ignore_errors {
+    let refused = errors
+        .iter()
+        .filter(|d| d.primary.file == SITE_FILE)
+        .count()
+        + unserved(session);
+    if refused > 0 && !args.ignore_errors {
         if json {
             let failed: Vec<_> = errors
                 .iter()
@@ -175,6 +190,15 @@ fn build_now(session: &mut Session, args: &Args) -> Result<Manifest, u8> {
         }
         return Err(FAILED);
     }
+    if !errors.is_empty() && !json {
+        // What fails by itself keeps nothing else from being served.
+        output::eprint(&output::render_diagnostics(
+            &errors,
+            &session.sources(),
+            Format::Concise,
+            std::io::stderr().is_terminal(),
+        ));
+    }
     let manifest = session
         .manifest()
         .ok_or_else(|| output::fail(json, &Failure::new("there is nothing to serve")))?;
@@ -185,6 +209,20 @@ fn build_now(session: &mut Session, args: &Args) -> Result<Manifest, u8> {
         output::eprint(&format!("Warning: {}\n", failure.message));
     }
     Ok(manifest)
+}
+
+/// How many endpoint files say they are endpoints and cannot be served.
+fn unserved(session: &Session) -> usize {
+    let db = &session.db;
+    endpoint_files(db)
+        .iter()
+        .filter(|file| match endpoint_def(db, **file) {
+            Some(def) => def.enabled && !is_served(db, **file),
+            None => file_diagnostics(db, **file)
+                .iter()
+                .any(|d| d.severity == Severity::Error),
+        })
+        .count()
 }
 
 fn lock_matches(session: &Session, manifest: &Manifest) -> bool {
@@ -222,8 +260,7 @@ fn stale_source(session: &Session, manifest: &Manifest) -> Option<String> {
                     document_kind(&session.db, **file),
                     DocumentKind::Endpoint(_)
                 )
-                && mxcp_compiler::documents::endpoint_def(&session.db, **file)
-                    .is_none_or(|d| d.enabled)
+                && endpoint_def(&session.db, **file).is_none_or(|d| d.enabled)
         })
         .map(|(path, _)| path.clone())
 }

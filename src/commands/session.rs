@@ -1,7 +1,7 @@
 //! A project opened for a command: its root, its sources in the compiler's database, and what is
 //! known of the world outside.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use mxcp_artifact::{CatalogSnapshot, Lock, Manifest};
 use mxcp_base::render::Sources;
 use mxcp_base::{Content, Diagnostic, FileSet, OsSystem, Severity, System as _, codes};
 use mxcp_catalog::{DuckDbBinder, IntrospectError, introspect};
-use mxcp_compiler::diagnostics::project_diagnostics;
-use mxcp_compiler::documents::site;
+use mxcp_compiler::diagnostics::{file_diagnostics, project_diagnostics};
+use mxcp_compiler::documents::{site, unread_sources};
 use mxcp_compiler::inputs::{DatabaseProblem, Environment, set_environment, set_profile};
 use mxcp_compiler::site::SITE_FILE;
 use mxcp_compiler::{CompilerDatabase, is_source_file};
@@ -40,9 +40,13 @@ impl Session {
     pub(crate) fn open_sources(profile: Option<&str>) -> Result<Self, Failure> {
         let root = find_root()?;
         let system = OsSystem::new(&root);
-        let files = read_sources(&root, &system)?;
         let mut db = CompilerDatabase::new(Arc::new(DuckDbBinder::new()));
-        db.sync_files(files);
+        db.sync_files(read_sources(&root, &system, &BTreeSet::new())?);
+        // A source may be named in any way; only the endpoints know which files are theirs.
+        let named = unread_sources(&db);
+        if named.iter().any(|path| root.join(path).is_file()) {
+            db.sync_files(read_sources(&root, &system, &named)?);
+        }
         let chosen = profile
             .map(str::to_owned)
             .or_else(|| std::env::var("MXCP_PROFILE").ok().filter(|p| !p.is_empty()));
@@ -120,21 +124,34 @@ impl Session {
         mxcp_compiler::manifest::manifest(&self.db, env!("CARGO_PKG_VERSION"))
     }
 
-    /// The manifest of whatever is free of errors, for commands that run single endpoints. Errors
+    /// The manifest of whatever can be tried, for commands that run single endpoints. Errors
     /// in the site file concern everything.
     pub(crate) fn partial_manifest(&self) -> Result<(Manifest, Vec<Diagnostic>), Failure> {
         let diagnostics = self.diagnostics();
-        if let Some(error) = diagnostics
-            .iter()
-            .find(|d| d.primary.file == SITE_FILE && d.severity == Severity::Error)
-        {
-            return Err(Failure::new(format!("{SITE_FILE}: {}", error.message))
-                .help("run `mxcp validate` to see all errors with their places"));
-        }
-        match self.manifest() {
+        self.check_site()?;
+        match mxcp_compiler::manifest::runnable_manifest(&self.db, env!("CARGO_PKG_VERSION")) {
             Some(manifest) => Ok((manifest, diagnostics)),
             None => Err(no_project()),
         }
+    }
+
+    /// Fails when the site file has an error.
+    pub(crate) fn check_site(&self) -> Result<(), Failure> {
+        let Some(file) = self.db.file(SITE_FILE) else {
+            return Ok(());
+        };
+        let Some(error) = file_diagnostics(&self.db, file)
+            .iter()
+            .find(|d| d.severity == Severity::Error)
+        else {
+            return Ok(());
+        };
+        let mut message = format!("{SITE_FILE}: {}", error.message);
+        // How to move an old project belongs to every form of the message.
+        if let Some(help) = error.help.as_ref().filter(|_| error.code == codes::MX0110) {
+            message = format!("{message}; {help}");
+        }
+        Err(Failure::new(message).help("run `mxcp validate` to see all errors with their places"))
     }
 
     /// The texts that diagnostics refer to.
@@ -170,11 +187,23 @@ fn database_problem(shown: &str, error: &IntrospectError) -> DatabaseProblem {
 pub(crate) fn find_root() -> Result<PathBuf, Failure> {
     let here = std::env::current_dir()
         .map_err(|e| Failure::new(format!("the current directory cannot be read: {e}")))?;
-    here.ancestors()
-        .find(|dir| dir.join(SITE_FILE).is_file())
-        .map(Path::to_path_buf)
-        .ok_or_else(no_project)
+    if let Some(root) = here.ancestors().find(|dir| dir.join(SITE_FILE).is_file()) {
+        return Ok(root.to_path_buf());
+    }
+    let mut failure = no_project();
+    if here
+        .ancestors()
+        .any(|dir| dir.join(OLD_SITE_FILE).is_file())
+    {
+        failure = failure.help(format!(
+            "this project is of an old version: rename {OLD_SITE_FILE} to {SITE_FILE}, write `mxcp: 1` in it, and move the endpoints to tools/, resources/ and prompts/"
+        ));
+    }
+    Err(failure)
 }
+
+/// What the site file was called once.
+const OLD_SITE_FILE: &str = "raw-site.yml";
 
 fn no_project() -> Failure {
     Failure::new(format!(
@@ -184,8 +213,13 @@ fn no_project() -> Failure {
     .help("change into a project, or create one here with `mxcp init`")
 }
 
-fn read_sources(root: &Path, system: &OsSystem) -> Result<BTreeMap<String, Content>, Failure> {
-    system.read_tree(&is_source_file).map_err(|e| {
+fn read_sources(
+    root: &Path,
+    system: &OsSystem,
+    named: &BTreeSet<String>,
+) -> Result<BTreeMap<String, Content>, Failure> {
+    let wanted = |path: &str| is_source_file(path) || named.contains(path);
+    system.read_tree(&wanted).map_err(|e| {
         Failure::new(format!(
             "the project directory {} cannot be read: {e}",
             root.display()

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use mxcp_artifact::Endpoint;
 use mxcp_base::Severity;
 use mxcp_compiler::diagnostics::file_diagnostics;
 use mxcp_compiler::documents::{DocumentKind, document_kind, endpoint_def, endpoint_files};
@@ -48,13 +49,17 @@ pub(crate) fn run(args: &Args) -> u8 {
         Ok(session) => session,
         Err(failure) => return output::fail(json, &failure),
     };
-    let runtime = match start(&session, &args.common, "cli") {
-        Ok(runtime) => runtime,
-        Err(failure) => return output::fail(json, &failure),
-    };
     let selection = Selection {
         kind: args.kind.map(KindArg::kind),
         id: args.name.clone(),
+    };
+    let wanted = |e: &Endpoint| {
+        selection.kind.is_none_or(|kind| kind == e.kind)
+            && selection.id.as_deref().is_none_or(|id| id == e.id())
+    };
+    let runtime = match start(&session, &args.common, "cli", &wanted) {
+        Ok(runtime) => runtime,
+        Err(failure) => return output::fail(json, &failure),
     };
     let options = TestOptions {
         user: user.as_ref().map(User::from_cli_context),
@@ -71,7 +76,7 @@ pub(crate) fn run(args: &Args) -> u8 {
     if report.is_ok() { CLEAN } else { FAILED }
 }
 
-/// Endpoints that do not compile have no tests to run; leaving them out would look like success.
+/// Endpoints that cannot be run have no tests to run; leaving them out would look like success.
 fn with_broken(session: &Session, selection: &Selection, report: TestReport) -> TestReport {
     let broken = broken_entries(session, selection);
     match report {
@@ -111,6 +116,9 @@ fn broken_entries(session: &Session, selection: &Selection) -> Vec<EndpointEntry
         let wanted = selection.kind.is_none_or(|k| k == kind)
             && selection.id.as_deref().is_none_or(|name| id == Some(name))
             && def.is_none_or(|d| d.enabled);
+        if mxcp_compiler::ir::endpoint_ir(db, *file).is_some() {
+            continue;
+        }
         let errors = file_diagnostics(db, *file)
             .iter()
             .filter(|d| d.severity == Severity::Error);

@@ -158,7 +158,7 @@ fn concerns(d: &Diagnostic, path: &str, session: &Session) -> bool {
     mxcp_compiler::diagnostics::file_diagnostics(&session.db, file).contains(d)
 }
 
-/// What each file to report on has to say: endpoint files always, others when something is wrong.
+/// What each file to report on has to say: endpoints always, other files when something is wrong.
 fn by_file<'a>(
     session: &Session,
     diagnostics: &'a [Diagnostic],
@@ -167,7 +167,7 @@ fn by_file<'a>(
     let mut map: BTreeMap<String, Vec<&Diagnostic>> = BTreeMap::new();
     for (path, file) in FileSet::get(&session.db).files(&session.db) {
         let is_endpoint = matches!(document_kind(&session.db, *file), DocumentKind::Endpoint(_))
-            && endpoint_def(&session.db, *file).is_none_or(|d| d.enabled);
+            && endpoint_def(&session.db, *file).is_some_and(|d| d.enabled);
         if is_endpoint && only.is_none_or(|o| o == path) {
             map.insert(path.clone(), Vec::new());
         }

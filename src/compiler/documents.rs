@@ -3,6 +3,7 @@
 //! `parse_yaml` is compared by nobody, so it changes with every keystroke; `lower_*` are the
 //! firewall: whitespace and comments stop there, because definitions hold no positions.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use mxcp_artifact::EndpointKind;
@@ -135,6 +136,18 @@ pub fn files_of(db: &dyn Db, wanted: impl Fn(DocumentKind) -> bool) -> Vec<Sourc
 #[salsa::tracked(returns(ref))]
 pub fn endpoint_files(db: &dyn Db) -> Vec<SourceFile> {
     files_of(db, |kind| matches!(kind, DocumentKind::Endpoint(_)))
+}
+
+/// The paths that endpoints name as their source and that are no known files.
+pub fn unread_sources(db: &dyn Db) -> BTreeSet<String> {
+    endpoint_files(db)
+        .iter()
+        .filter_map(|file| {
+            let reference = endpoint_def(db, *file)?.file.as_deref()?;
+            let path = paths::resolve(file.path(db), reference)?;
+            find_file(db, &path).is_none().then_some(path)
+        })
+        .collect()
 }
 
 /// A Python file as its signatures; nothing is imported.

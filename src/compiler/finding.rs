@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use mxcp_base::{Code, Severity, SourceFile, TextRange};
+use mxcp_base::{Code, Severity, SourceFile, TextRange, codes};
 
 /// A place, named without byte offsets wherever the file is YAML.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -156,4 +156,53 @@ impl Finding {
     pub fn is_error(&self) -> bool {
         self.severity.unwrap_or(self.code.info().severity) == Severity::Error
     }
+
+    /// What becomes of the endpoint whose file has this finding.
+    pub fn consequence(&self) -> Consequence {
+        if !self.is_error() {
+            return Consequence::None;
+        }
+        match self.code {
+            // The database has the last word, and it may have changed since it was read.
+            codes::MX0201
+            | codes::MX0202
+            | codes::MX0203
+            | codes::MX0204
+            | codes::MX0205
+            | codes::MX0207
+            | codes::MX0208
+            | codes::MX0704
+            | codes::MX0706
+            | codes::MX0707
+            | codes::MX0708 => Consequence::NotServed,
+            // Checked again in each call: the result, the policies, what Python defines. Tests fail
+            // by themselves.
+            codes::MX0301
+            | codes::MX0302
+            | codes::MX0303
+            | codes::MX0304
+            | codes::MX0501
+            | codes::MX0502
+            | codes::MX0504
+            | codes::MX0601
+            | codes::MX0602
+            | codes::MX0603
+            | codes::MX0604
+            | codes::MX0605
+            | codes::MX0701
+            | codes::MX0702 => Consequence::None,
+            _ => Consequence::NotRun,
+        }
+    }
+}
+
+/// What an error does to its endpoint, from harmless to worst. An error is reported whatever it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Consequence {
+    /// It is served; calls say what is wrong when it matters.
+    None,
+    /// Clients do not get it, but `run` and `test` may try.
+    NotServed,
+    /// There is nothing to run.
+    NotRun,
 }

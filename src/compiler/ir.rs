@@ -10,15 +10,31 @@ use crate::Db;
 use crate::check::check_file;
 use crate::check::python::entry_function;
 use crate::documents::{endpoint_def, python_module};
-use crate::finding::TextOrigin;
+use crate::finding::{Consequence, Finding, TextOrigin};
 use crate::lower::endpoint::{EndpointDef, Language, PolicyDef};
 use crate::sql::{Bound, SqlText, analyze_sql, bind_endpoint, effects, endpoint_source};
 
-/// The IR of one endpoint; `None` when it is disabled or has an error of its own.
+/// Whether clients may get this endpoint: it has no error that shows before it is called.
+#[salsa::tracked(returns(copy))]
+pub fn is_served(db: &dyn Db, file: SourceFile) -> bool {
+    consequence(db, file) == Consequence::None
+        && bind_endpoint(db, file).is_none_or(|e| e.bound != Bound::Poisoned)
+        && endpoint_ir(db, file).is_some()
+}
+
+fn consequence(db: &dyn Db, file: SourceFile) -> Consequence {
+    check_file(db, file)
+        .iter()
+        .map(Finding::consequence)
+        .max()
+        .unwrap_or(Consequence::None)
+}
+
+/// The IR of one endpoint; `None` when it is disabled or an error leaves nothing that could be run.
 #[salsa::tracked(returns(as_ref))]
 pub fn endpoint_ir(db: &dyn Db, file: SourceFile) -> Option<Endpoint> {
     let def = endpoint_def(db, file)?;
-    if !def.enabled || check_file(db, file).iter().any(|f| f.is_error()) {
+    if !def.enabled || consequence(db, file) == Consequence::NotRun {
         return None;
     }
     let parameters = def.typed_parameters()?;
@@ -102,9 +118,7 @@ fn body(
             effects.reads.clone_from(&endpoint.reads);
             match &endpoint.bound {
                 Bound::Columns { columns, .. } => Some(columns.clone()),
-                // A broken model is reported at the model; its readers are not served.
-                Bound::Poisoned => return None,
-                Bound::Opaque(_) | Bound::Failed { .. } => None,
+                Bound::Poisoned | Bound::Opaque(_) | Bound::Failed { .. } => None,
             }
         }
         None => None,

@@ -19,6 +19,7 @@ pub mod plugins;
 pub mod relations;
 pub mod site;
 pub mod sql;
+pub mod startup;
 
 pub use db::{CompilerDatabase, Db};
 

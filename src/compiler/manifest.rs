@@ -10,17 +10,31 @@ use mxcp_base::{FileSet, SourceFile, paths};
 
 use crate::Db;
 use crate::documents::{DocumentKind, document_kind, endpoint_files, site};
-use crate::ir::endpoint_ir;
+use crate::ir::{endpoint_ir, is_served};
 use crate::relations::{RelationKey, RelationSchema, relation_schema};
 use crate::site::SITE_FILE;
 use crate::sql::{SqlText, analyze_sql, database_macros};
 
-/// The manifest of everything that is free of errors. Whether the project as a whole may be built
+/// The manifest of everything that clients may get. Whether the project as a whole may be built
 /// is the caller's decision, from the diagnostics.
 pub fn manifest(db: &dyn Db, compiler_version: &str) -> Option<Manifest> {
+    manifest_of(db, compiler_version, &|file| is_served(db, file))
+}
+
+/// The manifest of everything that can be tried, for commands that run single endpoints.
+pub fn runnable_manifest(db: &dyn Db, compiler_version: &str) -> Option<Manifest> {
+    manifest_of(db, compiler_version, &|_| true)
+}
+
+fn manifest_of(
+    db: &dyn Db,
+    compiler_version: &str,
+    wanted: &dyn Fn(SourceFile) -> bool,
+) -> Option<Manifest> {
     let site = site(db)?;
     let mut endpoints: Vec<Endpoint> = endpoint_files(db)
         .iter()
+        .filter(|file| wanted(**file))
         .filter_map(|file| endpoint_ir(db, *file).cloned())
         .collect();
     endpoints.sort_by(|a, b| (a.kind, a.id()).cmp(&(b.kind, b.id())));

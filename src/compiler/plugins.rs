@@ -10,10 +10,29 @@ use crate::documents::{find_file, python_module, site};
 /// Functions named `<method>_<plugin>`, of every `@udf` method of `MXCPPlugin`.
 #[salsa::tracked(returns(ref))]
 pub fn plugin_functions(db: &dyn Db) -> Vec<FunctionStub> {
+    read_plugins(db).functions.clone()
+}
+
+/// Plugins that may have more functions than could be read: installed ones, and those whose class
+/// inherits methods or has types that cannot be said.
+#[salsa::tracked(returns(ref))]
+pub fn unread_plugins(db: &dyn Db) -> Vec<String> {
+    read_plugins(db).unread.clone()
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Plugins {
+    functions: Vec<FunctionStub>,
+    unread: Vec<String>,
+}
+
+#[salsa::tracked(returns(ref))]
+fn read_plugins(db: &dyn Db) -> Plugins {
     let Some(site) = site(db) else {
-        return Vec::new();
+        return Plugins::default();
     };
     let mut functions = Vec::new();
+    let mut unread = Vec::new();
     for plugin in &site.plugins {
         let stem = format!("{}/{}", site.paths.plugins, plugin.module.replace('.', "/"));
         let file = [format!("{stem}.py"), format!("{stem}/__init__.py")]
@@ -21,12 +40,15 @@ pub fn plugin_functions(db: &dyn Db) -> Vec<FunctionStub> {
             .find_map(|path| find_file(db, &paths::resolve("", path)?));
         // A module from the environment is unknown here: its functions are opaque to typing.
         let Some(file) = file else {
+            unread.push(plugin.name.clone());
             continue;
         };
         let module = python_module(db, file);
         let Some(class) = module.classes.iter().find(|c| c.name == "MXCPPlugin") else {
+            unread.push(plugin.name.clone());
             continue;
         };
+        let mut complete = class.bases.iter().all(|base| base == "MXCPBasePlugin");
         for method in &class.methods {
             if !method
                 .decorators
@@ -36,6 +58,7 @@ pub fn plugin_functions(db: &dyn Db) -> Vec<FunctionStub> {
                 continue;
             }
             let Some(returns) = method.returns.as_deref().and_then(annotated_type) else {
+                complete = false;
                 continue;
             };
             let parameters: Option<Vec<SqlType>> = method
@@ -44,16 +67,20 @@ pub fn plugin_functions(db: &dyn Db) -> Vec<FunctionStub> {
                 .skip(1)
                 .map(|p| annotated_type(p.annotation.as_deref()?))
                 .collect();
-            if let Some(parameters) = parameters {
-                functions.push(FunctionStub {
+            match parameters {
+                Some(parameters) => functions.push(FunctionStub {
                     name: format!("{}_{}", method.name, plugin.name),
                     parameters,
                     returns,
-                });
+                }),
+                None => complete = false,
             }
         }
+        if !complete {
+            unread.push(plugin.name.clone());
+        }
     }
-    functions
+    Plugins { functions, unread }
 }
 
 /// The SQL type of a Python annotation, as plugins are registered at run time.

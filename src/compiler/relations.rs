@@ -6,6 +6,7 @@ use mxcp_artifact::{Column, RelationName};
 
 use crate::Db;
 use crate::inputs::Settings;
+use crate::startup::{Origin, relation_origin};
 
 /// A relation name as a query key, in folded form.
 #[salsa::interned(debug)]
@@ -35,7 +36,23 @@ pub fn relation_schema<'db>(db: &'db dyn Db, key: RelationKey<'db>) -> RelationS
     }
     match Settings::get(db).environment(db).catalog.get(name) {
         Some(relation) => RelationSchema::Known(relation.columns.clone().into()),
-        None => RelationSchema::Unknown,
+        None => made_by_code(db, key).clone(),
+    }
+}
+
+/// A relation that no text defines and the database does not have yet.
+#[salsa::tracked(returns(ref))]
+fn made_by_code<'db>(db: &'db dyn Db, key: RelationKey<'db>) -> RelationSchema {
+    let name = key.name(db);
+    if let Some(model) = crate::models::untyped_node(db, &name.name) {
+        return RelationSchema::Opaque(format!("`{}` is made by `{model}`", name.name));
+    }
+    match relation_origin(db, name.catalog.as_deref(), &name.name) {
+        Some(Origin::Written(file)) => RelationSchema::Opaque(format!(
+            "`{}` is made by `{file}` when the server starts",
+            name.name
+        )),
+        Some(Origin::Possible(_)) | None => RelationSchema::Unknown,
     }
 }
 

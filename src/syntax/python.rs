@@ -32,11 +32,16 @@ pub struct Module {
     pub names: BTreeSet<String>,
     /// Whether there is a `from … import *`, after which any name may exist.
     pub star_import: bool,
+    /// Whether names are made in ways that reading cannot follow: `globals()`, `setattr`, `exec`,
+    /// `__getattr__`.
+    pub makes_names: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Class {
     pub name: String,
+    /// The last names of the base classes; `…` for one that is computed.
+    pub bases: Vec<String>,
     pub methods: Vec<Function>,
 }
 
@@ -90,7 +95,7 @@ impl Module {
     /// Whether the module may have an attribute `name`.
     #[must_use]
     pub fn may_define(&self, name: &str) -> bool {
-        self.star_import || self.names.contains(name)
+        self.star_import || self.makes_names || self.names.contains(name)
     }
 }
 
@@ -122,6 +127,7 @@ pub fn parse(text: &str) -> Module {
             SyntaxError::syntax(range(error.location), lower_first(&error.error.to_string()))
         })
         .collect();
+    names_in_tokens(text, parsed.tokens(), &mut module);
     if let Mod::Module(ast) = parsed.syntax() {
         Collector {
             text,
@@ -131,6 +137,32 @@ pub fn parse(text: &str) -> Module {
         .body(&ast.body);
     }
     module
+}
+
+/// What the syntax tree of the top level does not show: `global` in functions, and names made by
+/// calls.
+fn names_in_tokens(text: &str, tokens: &[Token], module: &mut Module) {
+    let mut in_global = false;
+    for token in tokens {
+        let (kind, at) = token.as_tuple();
+        match kind {
+            TokenKind::Global => in_global = true,
+            TokenKind::Comma => {}
+            TokenKind::Name => {
+                let name = text
+                    .get(std::ops::Range::<usize>::from(range(at)))
+                    .unwrap_or_default();
+                if in_global {
+                    module.names.insert(name.to_owned());
+                }
+                module.makes_names |= matches!(
+                    name,
+                    "globals" | "setattr" | "exec" | "__getattr__" | "__dict__"
+                );
+            }
+            _ => in_global = false,
+        }
+    }
 }
 
 /// From the parser's own range type, which is not nameable here.
@@ -178,8 +210,18 @@ impl Collector<'_> {
                         _ => None,
                     })
                     .collect();
+                let bases = def
+                    .bases()
+                    .iter()
+                    .map(|base| match base {
+                        Expr::Name(name) => name.id.to_string(),
+                        Expr::Attribute(attribute) => attribute.attr.to_string(),
+                        _ => "…".to_owned(),
+                    })
+                    .collect();
                 self.module.classes.push(Class {
                     name: def.name.to_string(),
+                    bases,
                     methods,
                 });
             }

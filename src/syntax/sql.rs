@@ -15,7 +15,7 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
-pub use projection::projection;
+pub use projection::{Projected, projection};
 
 /// A token of any kind but white space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -73,7 +73,11 @@ pub fn check_yaml(db: &dyn Db, file: SourceFile, schema: Schema, findings: &mut 
         }
         return;
     }
-    let old_version = schema == Schema::Site && check_version(file, tree, findings);
+    let old_version = match schema {
+        Schema::Site => check_version(file, tree, findings),
+        Schema::Endpoint => check_endpoint_version(file, tree, findings),
+        _ => false,
+    };
     let errors = validator::validate(schema.compiled(), tree);
     for error in &errors {
         let structural = matches!(
@@ -147,15 +151,40 @@ fn check_version(file: SourceFile, tree: &yaml::YamlFile, findings: &mut Vec<Fin
     if value.as_f64() == Some(1.0) || value == Value::Bool(true) {
         return false;
     }
-    findings.push(
-        Finding::new(
-            codes::MX0110,
-            format!("version {value} of the file format is not supported"),
-            Anchor::value(file, "mxcp"),
-        )
-        .help("write `mxcp: 1`; endpoints live in `tools/`, `resources/` and `prompts/`"),
-    );
+    findings.push(unsupported(file, &value));
     true
+}
+
+// In an endpoint any number is read, but not the texts of old projects.
+fn check_endpoint_version(
+    file: SourceFile,
+    tree: &yaml::YamlFile,
+    findings: &mut Vec<Finding>,
+) -> bool {
+    let value = tree.lookup("mxcp").map(|node| node.to_json());
+    let old = value.filter(|value| {
+        value
+            .as_str()
+            .is_some_and(|text| text.trim().parse::<f64>().is_err())
+    });
+    if let Some(value) = &old {
+        findings.push(unsupported(file, value));
+    }
+    old.is_some()
+}
+
+fn unsupported(file: SourceFile, value: &Value) -> Finding {
+    let finding = Finding::new(
+        codes::MX0110,
+        format!("version {value} of the file format is not supported"),
+        Anchor::value(file, "mxcp"),
+    );
+    if value.is_string() {
+        return finding.help(
+            "this project is of an old version: write `mxcp: 1` in every file, and keep endpoints in `tools/`, `resources/` and `prompts/`",
+        );
+    }
+    finding.help("write `mxcp: 1`; endpoints live in `tools/`, `resources/` and `prompts/`")
 }
 
 fn violation(file: SourceFile, error: &SchemaError, findings: &mut Vec<Finding>) {

@@ -1,14 +1,14 @@
 //! One endpoint file: shape, name, and then whatever its kind and language ask for.
 
 use mxcp_artifact::EndpointKind;
-use mxcp_base::{SourceFile, codes};
+use mxcp_base::{Severity, SourceFile, codes};
 
 use super::{documents, policy, prompt, python, shape_findings, sql, tests};
 use crate::Db;
 use crate::documents::{endpoint_def, parse_yaml};
 use crate::finding::{Anchor, Finding};
 use crate::index::name_clashes;
-use crate::lower::endpoint::{EndpointDef, Language};
+use crate::lower::endpoint::{EndpointDef, Language, ParameterDef};
 use crate::sql::{SourceProblem, endpoint_source};
 
 /// Whether the file is an endpoint: of the folder's kind, in the language's form, with a name of its own.
@@ -91,23 +91,18 @@ fn check_names(db: &dyn Db, file: SourceFile, def: &EndpointDef, findings: &mut 
             .iter()
             .find(|p| p.name == parameter.name)
         {
-            findings.push(
-                Finding::new(
-                    codes::MX0005,
-                    format!("parameter `{}` is declared twice", parameter.name),
-                    Anchor::value(
-                        file,
-                        def.pointer(&format!("parameters/{}/name", parameter.index)),
-                    ),
-                )
-                .label(
-                    Anchor::value(
-                        file,
-                        def.pointer(&format!("parameters/{}/name", first.index)),
-                    ),
-                    "first declared here",
-                ),
-            );
+            let place = |p: &ParameterDef| {
+                Anchor::value(file, def.pointer(&format!("parameters/{}/name", p.index)))
+            };
+            let mut finding = Finding::new(
+                codes::MX0005,
+                format!("parameter `{}` is declared twice", parameter.name),
+                place(parameter),
+            )
+            .label(place(first), "first declared here");
+            // It runs, with the last declaration.
+            finding.severity = Some(Severity::Warning);
+            findings.push(finding);
         }
     }
 }

@@ -40,6 +40,7 @@ pub fn check_file(db: &dyn Db, file: SourceFile) -> Vec<Finding> {
             )
             .help("rename it to end in `.yml`"),
         ),
+        DocumentKind::Other => project::check_stray(db, file, &mut findings),
         _ => crate::models::check_dbt_file(db, file, kind, &mut findings),
     }
     findings

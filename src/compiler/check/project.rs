@@ -1,6 +1,7 @@
 //! The site file and what the project as a whole promises.
 
-use mxcp_base::{Severity, SourceFile, codes, suggest};
+use mxcp_artifact::EndpointKind;
+use mxcp_base::{Severity, SourceFile, codes, paths, suggest};
 
 use super::documents;
 use crate::Db;
@@ -13,6 +14,35 @@ pub(super) fn check_site(db: &dyn Db, file: SourceFile, findings: &mut Vec<Findi
     check_profile(db, file, findings);
     check_severities(db, file, findings);
 }
+
+/// Endpoints where old projects kept them: in the root, or in `endpoints/`. Nothing reads them there.
+pub(super) fn check_stray(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
+    let path = file.path(db);
+    let old_place = !path.contains('/') || paths::is_below(path, OLD_FOLDER);
+    if !old_place || !matches!(paths::extension(path), "yml" | "yaml") {
+        return;
+    }
+    let yaml = parse_yaml(db, file);
+    let Some(root) = yaml.root().filter(|root| root.get("mxcp").is_some()) else {
+        return;
+    };
+    let Some(kind) = EndpointKind::ALL
+        .into_iter()
+        .find(|kind| root.get(kind.as_str()).is_some())
+    else {
+        return;
+    };
+    findings.push(
+        Finding::new(
+            codes::MX0003,
+            format!("this file defines a {kind}, but nothing is read from here"),
+            Anchor::key(file, kind.as_str()),
+        )
+        .help(format!("move it to `{}/`", kind.directory())),
+    );
+}
+
+const OLD_FOLDER: &str = "endpoints";
 
 fn check_profile(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
     let Some(site) = site(db) else {

@@ -1,7 +1,7 @@
 //! Python endpoints: the function is looked up in the parsed file; nothing is imported.
 
 use mxcp_artifact::EndpointKind;
-use mxcp_base::{SourceFile, codes, paths, suggest};
+use mxcp_base::{Severity, SourceFile, codes, paths, suggest};
 use mxcp_syntax::python::{Function, Module, ParamKind};
 
 use crate::Db;
@@ -78,7 +78,11 @@ pub(super) fn check_python(
         return;
     };
     match module.function(&name) {
-        Some(function) => check_signature(file, *source, def, function, findings),
+        Some(function) if keeps_signature(function) => {
+            check_signature(file, *source, def, function, findings);
+        }
+        // A decorator may take other arguments than the function it wraps.
+        Some(_) => {}
         // An imported or assigned name may be a function; a star import may bring it.
         None if module.may_define(&name) => {}
         None => findings.push(
@@ -93,6 +97,17 @@ pub(super) fn check_python(
             ),
         ),
     }
+}
+
+/// Whether a call reaches the function as it is written.
+fn keeps_signature(function: &Function) -> bool {
+    function.decorators.iter().all(|decorator| {
+        let name = decorator.split('(').next().unwrap_or(decorator).trim();
+        matches!(
+            name.rsplit('.').next().unwrap_or(name),
+            "on_init" | "on_shutdown" | "lru_cache" | "cache" | "wraps" | "udf" | "override"
+        )
+    })
 }
 
 fn check_signature(
@@ -138,20 +153,23 @@ fn check_signature(
                 ParamKind::Positional | ParamKind::KeywordOnly | ParamKind::PositionalOnly
             );
         if needed && !def.parameters.iter().any(|p| p.name == param.name) {
-            findings.push(
-                Finding::new(
-                    codes::MX0504,
-                    format!(
-                        "function `{}` needs `{}`, which is not a declared parameter",
-                        function.name, param.name
-                    ),
-                    Anchor::text(source, param.range),
-                )
-                .help(format!(
-                    "declare `{}` under `parameters:`, or give it a default",
-                    param.name
-                )),
-            );
+            let mut finding = Finding::new(
+                codes::MX0504,
+                format!(
+                    "function `{}` needs `{}`, which is not a declared parameter",
+                    function.name, param.name
+                ),
+                Anchor::text(source, param.range),
+            )
+            .help(format!(
+                "declare `{}` under `parameters:`, or give it a default",
+                param.name
+            ));
+            // Existing projects leave parameters out where only other code calls the function.
+            if def.parameters.is_empty() {
+                finding.severity = Some(Severity::Warning);
+            }
+            findings.push(finding);
         }
     }
 }

@@ -6,8 +6,9 @@ use mxcp_base::{Severity, SourceFile, codes, suggest};
 use crate::finding::{Anchor, Finding};
 use crate::lower::endpoint::EndpointDef;
 
-/// Where the query says a column of its result, if that can be told.
-type Written<'a> = &'a dyn Fn(&str) -> Option<Anchor>;
+/// Where the query says a column of its result, if that can be told, and whether what it says there is
+/// always NULL or an empty list.
+type Written<'a> = &'a dyn Fn(&str) -> Option<(Anchor, bool)>;
 
 pub(super) fn check_result(
     file: SourceFile,
@@ -34,10 +35,18 @@ pub(super) fn check_result(
             if items.kind == TypeKind::Object {
                 check_row(file, &pointer, items, columns, written, findings);
             } else {
-                check_scalar(file, &pointer, items, columns, "an array of", findings);
+                check_scalar(
+                    file,
+                    &pointer,
+                    items,
+                    columns,
+                    "an array of",
+                    written,
+                    findings,
+                );
             }
         }
-        _ => check_scalar(file, &pointer, returns, columns, "one", findings),
+        _ => check_scalar(file, &pointer, returns, columns, "one", written, findings),
     }
 }
 
@@ -47,10 +56,17 @@ fn check_scalar(
     declared: &TypeDef,
     columns: &[Column],
     quantity: &str,
+    written: Written<'_>,
     findings: &mut Vec<Finding>,
 ) {
     match columns {
-        [column] => check_value(file, pointer, declared, &column.ty, &column.name, findings),
+        [column] => {
+            let before = findings.len();
+            check_value(file, pointer, declared, &column.ty, &column.name, findings);
+            if findings.len() > before && matches!(written(&column.name), Some((_, true))) {
+                findings.truncate(before);
+            }
+        }
         _ => {
             let names: Vec<String> = columns.iter().map(|c| format!("`{}`", c.name)).collect();
             findings.push(
@@ -117,12 +133,15 @@ fn check_row(
                     &property.name,
                     findings,
                 );
-                if let (Some(finding), Some(anchor)) =
-                    (findings.get_mut(before), written(&property.name))
-                {
-                    finding
-                        .labels
-                        .push((anchor, format!("this is the column, {}", found.ty)));
+                if findings.len() > before {
+                    match written(&property.name) {
+                        // Whatever its type is, no value is of it.
+                        Some((_, true)) => findings.truncate(before),
+                        Some((anchor, false)) => findings[before]
+                            .labels
+                            .push((anchor, format!("this is the column, {}", found.ty))),
+                        None => {}
+                    }
                 }
             }
             None => findings.push(missing(&property.name, Anchor::key(file, here))),

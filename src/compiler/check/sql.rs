@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use mxcp_base::{Code, SourceFile, codes, suggest};
+use mxcp_base::{Code, Severity, SourceFile, codes, suggest};
 use mxcp_catalog::{SqlError, SqlErrorKind, TableRef};
 
 use super::result;
@@ -11,6 +11,7 @@ use crate::finding::{Anchor, Finding, TextOrigin};
 use crate::lower::endpoint::EndpointDef;
 use crate::relations::known_relations;
 use crate::sql::{Bound, SqlText, analyze_sql, bind_endpoint, endpoint_source};
+use crate::startup::relation_origin;
 
 pub(super) fn check_sql(
     db: &dyn Db,
@@ -58,17 +59,21 @@ pub(super) fn check_sql(
             // Parsed only when there is something to point at.
             let written = |name: &str| {
                 let items = items.get_or_init(|| mxcp_syntax::sql::projection(text));
-                let (_, range) = items
+                let item = items
                     .iter()
-                    .find(|(item, _)| item.eq_ignore_ascii_case(name))?;
-                let range = u32::from(range.start())..u32::from(range.end());
-                Some(Anchor::inside(origin, range))
+                    .find(|item| item.name.eq_ignore_ascii_case(name))?;
+                let range = u32::from(item.range.start())..u32::from(item.range.end());
+                Some((Anchor::inside(origin, range), item.is_empty))
             };
             result::check_result(file, def, columns, &written, findings);
         }
         Bound::Failed { errors, missing } => {
             let before = findings.len();
-            sql_errors(db, origin, errors, missing, findings);
+            if let Some(finding) = template(text, origin, errors) {
+                findings.push(finding);
+            } else {
+                sql_errors(db, origin, errors, missing, findings);
+            }
             if matches!(origin, TextOrigin::File(_)) {
                 // The mistake is in the SQL file; what breaks is the endpoint.
                 for finding in findings.iter_mut().skip(before) {
@@ -94,6 +99,23 @@ pub(super) fn check_sql(
         }
         Bound::Poisoned => {}
     }
+}
+
+/// One finding for a text that is a template and no SQL, which breaks at every tag.
+fn template(text: &str, origin: &TextOrigin, errors: &[SqlError]) -> Option<Finding> {
+    if !errors.iter().all(|e| e.kind == SqlErrorKind::Syntax) {
+        return None;
+    }
+    let at = text.find("{{").into_iter().chain(text.find("{%")).min()?;
+    let start = u32::try_from(at).ok()?;
+    Some(
+        Finding::new(
+            codes::MX0201,
+            "the SQL of an endpoint is no template",
+            Anchor::inside(origin, start..start + 2),
+        )
+        .help("write `$name` for a parameter and the name of the table for a model; only dbt models are templates"),
+    )
 }
 
 fn check_parameters(
@@ -240,12 +262,22 @@ fn unknown_tables(
 ) {
     let candidates = known_relations(db);
     let report = |name: &str, range: &Option<Range<u32>>, findings: &mut Vec<Finding>| {
-        let help = suggest::did_you_mean(name, candidates.iter().map(String::as_str))
-            .unwrap_or_else(|| {
-                "create it with a dbt model or seed, or in the database of the profile".into()
-            });
-        findings
-            .push(Finding::new(codes::MX0202, format!("no table `{name}`"), at(range)).help(help));
+        let mut finding = Finding::new(codes::MX0202, format!("no table `{name}`"), at(range));
+        let near = suggest::did_you_mean(name, candidates.iter().map(String::as_str));
+        let last = name.rsplit('.').next().unwrap_or(name);
+        finding = match (near, relation_origin(db, None, last)) {
+            (Some(near), _) => finding.help(near),
+            (None, Some(origin)) => {
+                finding.severity = Some(Severity::Warning);
+                finding.help(format!(
+                    "unless `{}` makes it when the server starts",
+                    origin.file()
+                ))
+            }
+            (None, None) => finding
+                .help("create it with a dbt model or seed, or in the database of the profile"),
+        };
+        findings.push(finding);
     };
     let ours: Vec<&TableRef> = missing.iter().filter(|t| !is_system(t)).collect();
     if ours.is_empty() {

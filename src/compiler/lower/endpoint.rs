@@ -77,11 +77,14 @@ impl EndpointDef {
         format!("{}/{rest}", self.kind)
     }
 
-    /// All parameters with known types, or `None` when one of them is not understood.
+    /// All parameters with known types, or `None` when one of them is not understood. Of two with
+    /// the same name the last one counts.
     pub fn typed_parameters(&self) -> Option<Vec<Parameter>> {
         self.parameters
             .iter()
-            .map(|p| {
+            .enumerate()
+            .filter(|(i, p)| !self.parameters[i + 1..].iter().any(|q| q.name == p.name))
+            .map(|(_, p)| {
                 Some(Parameter {
                     name: p.name.clone(),
                     ty: p.ty.clone()?,

@@ -3,7 +3,9 @@
 use mxcp_base::{Code, SourceFile, codes};
 
 use super::data_tests::test_problems;
-use super::index::{dbt_project, model_files, node_name, properties, ref_index, seed_files};
+use super::index::{
+    dbt_project, model_files, node_name, properties, ref_index, seed_files, untyped_nodes,
+};
 use super::node::{
     NodeProperties, is_enabled, is_ephemeral, node_config, node_properties, node_relation,
     render_model,
@@ -230,7 +232,9 @@ fn check_properties(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) 
                 if let Some(all) = node_properties(db, *node) {
                     check_node_properties(db, file, *node, all, findings);
                 }
-            } else if !files.iter().any(|f| node_name(db, *f) == entry.name) {
+            } else if !files.iter().any(|f| node_name(db, *f) == entry.name)
+                && !untyped_nodes(db).contains_key(&entry.name)
+            {
                 findings.push(
                     Finding::new(
                         codes::MX0411,

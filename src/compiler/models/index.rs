@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use mxcp_artifact::RelationName;
-use mxcp_base::{SourceFile, paths};
+use mxcp_base::{FileSet, SourceFile, paths};
 
 use super::node::{is_enabled, is_ephemeral, node_relation};
 use crate::Db;
@@ -11,7 +11,9 @@ use crate::dbt::{
     MacroFile, MacroSet, Problem, ProjectDef, PropertyFile, ephemeral, lower_project,
     lower_properties,
 };
-use crate::documents::{DocumentKind, files_of, find_file, parse_yaml, site};
+use crate::documents::{
+    DocumentKind, FilePath, files_of, find_file, parse_yaml, python_module, site,
+};
 use crate::relations::RelationKey;
 
 pub(crate) const PROJECT_FILE: &str = "dbt_project.yml";
@@ -140,6 +142,80 @@ pub(crate) fn ref_index(db: &dyn Db) -> BTreeMap<String, SourceFile> {
         }
     }
     index
+}
+
+/// Nodes that make a relation whose columns no text here tells: Python models, snapshots and
+/// versions of models, with their files.
+#[salsa::tracked(returns(ref))]
+pub(crate) fn untyped_nodes(db: &dyn Db) -> BTreeMap<String, String> {
+    let mut nodes = BTreeMap::new();
+    let Some(project) = dbt_project(db) else {
+        return nodes;
+    };
+    let below = |path: &str, dirs: &[String]| {
+        dirs.iter()
+            .any(|d| paths::is_below(path, &paths::directory(d)))
+    };
+    for (path, file) in FileSet::get(db).files(db) {
+        let is_snapshot = below(path, &project.def.snapshot_paths);
+        match paths::extension(path) {
+            "py" if below(path, &project.def.model_paths) => {
+                let is_model = python_module(db, *file).function("model").is_some();
+                if is_model {
+                    nodes.insert(paths::stem(path).to_owned(), path.clone());
+                }
+            }
+            "sql" if is_snapshot => {
+                for name in snapshot_names(file.text(db)) {
+                    nodes.insert(name.to_owned(), path.clone());
+                }
+            }
+            "yml" | "yaml" if is_snapshot || below(path, &project.def.model_paths) => {
+                let yaml = parse_yaml(db, *file);
+                let names = yaml
+                    .lookup("snapshots")
+                    .into_iter()
+                    .flat_map(|list| list.items())
+                    .filter_map(|entry| entry.get("name")?.as_str());
+                nodes.extend(names.map(|name| (name.to_owned(), path.clone())));
+                // Each version of a model is a relation of its own.
+                for model in yaml.lookup("models").into_iter().flat_map(|l| l.items()) {
+                    let name = model.get("name").and_then(|n| n.as_str());
+                    let versions = model.get("versions").into_iter().flat_map(|l| l.items());
+                    nodes.extend(versions.filter_map(|version| {
+                        let number = version.get("v")?.scalar()?;
+                        Some((format!("{}_v{number}", name?), path.clone()))
+                    }));
+                }
+            }
+            _ => {}
+        }
+    }
+    nodes
+}
+
+/// The names in `{% snapshot NAME %}`.
+fn snapshot_names(text: &str) -> impl Iterator<Item = &str> {
+    text.split("{%").skip(1).filter_map(|tag| {
+        let mut words = tag.trim_start_matches(['-', '+']).split_whitespace();
+        (words.next() == Some("snapshot"))
+            .then(|| words.next())
+            .flatten()
+    })
+}
+
+/// The file of such a node, in any case of its name.
+#[salsa::tracked(returns(as_ref))]
+fn untyped_node_file<'db>(db: &'db dyn Db, name: FilePath<'db>) -> Option<String> {
+    untyped_nodes(db)
+        .iter()
+        .find(|(node, _)| node.eq_ignore_ascii_case(name.text(db)))
+        .map(|(_, path)| path.clone())
+}
+
+/// The file of the untyped node that makes a relation of this name.
+pub fn untyped_node<'db>(db: &'db dyn Db, name: &str) -> Option<&'db String> {
+    untyped_node_file(db, FilePath::new(db, name.to_owned()))
 }
 
 /// Relations of declared sources: `(source, table)` to where it is.

@@ -15,5 +15,5 @@ mod schema;
 pub use check::check_dbt_file;
 pub use cycles::check_project;
 pub use graph::dbt_graph;
-pub use index::{dbt_kind, model_for_relation, relation_names};
+pub use index::{dbt_kind, model_for_relation, relation_names, untyped_node};
 pub use schema::model_schema;

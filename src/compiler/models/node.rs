@@ -9,6 +9,7 @@ use serde_json::Map;
 
 use super::index::{
     dbt_project, macro_set, node_name, properties, property_files, ref_index, source_index,
+    untyped_nodes,
 };
 use crate::Db;
 use crate::dbt::statics::StaticRefs;
@@ -226,6 +227,9 @@ impl Resolver for Names<'_> {
         match index.get(name).filter(|_| ours) {
             Some(file) if is_ephemeral(self.db, *file) => Resolved::Ephemeral(name.to_owned()),
             Some(file) => Resolved::Relation(node_relation(self.db, *file).clone()),
+            None if ours && untyped_nodes(self.db).contains_key(name) => {
+                Resolved::Relation(RelationName::main(name.to_owned()))
+            }
             None => Resolved::Unknown {
                 candidates: index.keys().cloned().collect(),
             },

@@ -13,9 +13,19 @@ use crate::text_range;
 /// Longer texts are not worth the time for a second underline.
 const MAX_BYTES: usize = 100_000;
 
-/// The named columns of the last query's outermost `SELECT`, in order, with the place of the name.
+/// A named column of a query's result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Projected {
+    pub name: String,
+    /// Where the name is written.
+    pub range: TextRange,
+    /// Whether it is always NULL or an empty list, so that its type says nothing.
+    pub is_empty: bool,
+}
+
+/// The named columns of the last query's outermost `SELECT`, in order.
 #[must_use]
-pub fn projection(text: &str) -> Vec<(String, TextRange)> {
+pub fn projection(text: &str) -> Vec<Projected> {
     if text.len() > MAX_BYTES {
         return Vec::new();
     }
@@ -40,15 +50,29 @@ pub fn projection(text: &str) -> Vec<(String, TextRange)> {
         .projection
         .iter()
         .filter_map(|item| {
-            let name = match item {
-                SelectItem::ExprWithAlias { alias, .. } => alias,
-                SelectItem::UnnamedExpr(Expr::Identifier(name)) => name,
-                SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => parts.last()?,
+            let (name, is_empty) = match item {
+                SelectItem::ExprWithAlias { alias, expr } => (alias, is_empty(expr)),
+                SelectItem::UnnamedExpr(Expr::Identifier(name)) => (name, false),
+                SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => (parts.last()?, false),
                 _ => return None,
             };
-            Some((name.value.clone(), place(text, &starts, name)?))
+            Some(Projected {
+                name: name.value.clone(),
+                range: place(text, &starts, name)?,
+                is_empty,
+            })
         })
         .collect()
+}
+
+fn is_empty(expr: &Expr) -> bool {
+    match expr {
+        Expr::Cast { expr, .. } | Expr::Nested(expr) => is_empty(expr),
+        Expr::Array(array) => array.elem.is_empty(),
+        Expr::Value(value) => value.to_string() == "NULL",
+        Expr::Function(call) => call.to_string().eq_ignore_ascii_case("list_value()"),
+        _ => false,
+    }
 }
 
 fn line_starts(text: &str) -> Vec<usize> {
@@ -82,8 +106,20 @@ mod tests {
     fn names(text: &str) -> Vec<(String, &str)> {
         projection(text)
             .into_iter()
-            .map(|(name, range)| (name, &text[std::ops::Range::<usize>::from(range)]))
+            .map(|c| (c.name, &text[std::ops::Range::<usize>::from(c.range)]))
             .collect()
+    }
+
+    #[test]
+    fn nothing_is_seen_through_casts() {
+        let text = "SELECT NULL AS a, CAST(NULL AS VARCHAR) AS b, (NULL)::DATE AS c, [] AS d, \
+                    list_value() AS e, [1] AS f, 'NULL' AS g, nullif(1, 1) AS h";
+        let empty: Vec<String> = projection(text)
+            .into_iter()
+            .filter(|c| c.is_empty)
+            .map(|c| c.name)
+            .collect();
+        assert_eq!(empty, ["a", "b", "c", "d", "e"]);
     }
 
     #[test]
