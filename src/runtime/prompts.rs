@@ -216,7 +216,7 @@ mod tests {
             ("[{{ 'abcd' | center(7) }}]", "[  abcd ]"),
             ("{{ 'aa bbbb cc d' | wordwrap(5) }}", "aa\nbbbb\ncc d"),
             (
-                "{{ 1 | filesizeformat }} {{ 999 | filesizeformat }} {{ 123456 | filesizeformat }} {{ 1048576 | filesizeformat(true) }}",
+                "{{ 1 | filesizeformat }} {{ 999 | filesizeformat }} {{ 123456 | filesizeformat }} {{ 1048576 | filesizeformat(binary=true) }}",
                 "1 Byte 999 Bytes 123.5 kB 1.0 MiB",
             ),
             ("{{ s | striptags }}", "it's & more"),

@@ -1,6 +1,6 @@
 //! Filters as Jinja2 has them, where the template engine lacks them or writes another text.
 
-use minijinja::value::{Kwargs, Value as Jinja, ValueKind};
+use minijinja::value::{ArgType, Kwargs, Value as Jinja, ValueKind};
 use minijinja::{Environment, Error};
 use serde_json::Value;
 
@@ -16,14 +16,23 @@ pub(super) fn add(environment: &mut Environment<'static>) {
     environment.add_filter("tojson", to_json);
     environment.add_filter("pprint", |value: Jinja| crate::repr::repr(&data(&value)));
     environment.add_filter("wordcount", |value: Jinja| words(&print(&value)));
-    environment.add_filter("center", |value: Jinja, width: Option<usize>| {
-        center(&print(&value), width.unwrap_or(80))
-    });
+    environment.add_filter("center", center);
     environment.add_filter("truncate", truncate);
     environment.add_filter("wordwrap", word_wrap);
     environment.add_filter("filesizeformat", file_size);
     environment.add_filter("striptags", |value: Jinja| strip_tags(&print(&value)));
     environment.add_filter("urlencode", url_encode);
+}
+
+/// An argument that may be given by its place or by its name.
+fn argument<T>(named: &Kwargs, name: &str, placed: Option<T>) -> Result<Option<T>, Error>
+where
+    T: for<'a> ArgType<'a, Output = T>,
+{
+    if named.has(name) {
+        return named.get(name).map(Some);
+    }
+    Ok(placed)
 }
 
 fn data(value: &Jinja) -> Value {
@@ -54,7 +63,9 @@ pub(super) fn html(text: &str) -> String {
 }
 
 /// JSON as Python writes it: sorted keys, a space after each sign, ASCII, and safe inside HTML.
-fn to_json(value: Jinja, indent: Option<usize>) -> Jinja {
+fn to_json(value: Jinja, indent: Option<usize>, named: Kwargs) -> Result<Jinja, Error> {
+    let indent = argument(&named, "indent", indent)?;
+    named.assert_all_used()?;
     let mut out = String::new();
     json(&data(&value), indent, 0, &mut out);
     let safe = out
@@ -62,7 +73,7 @@ fn to_json(value: Jinja, indent: Option<usize>) -> Jinja {
         .replace('>', "\\u003e")
         .replace('&', "\\u0026")
         .replace('\'', "\\u0027");
-    Jinja::from_safe_string(safe)
+    Ok(Jinja::from_safe_string(safe))
 }
 
 fn json(value: &Value, indent: Option<usize>, depth: usize, out: &mut String) {
@@ -127,11 +138,17 @@ fn words(text: &str) -> usize {
 }
 
 // Where the space is odd, Python puts the larger half in front only for an odd width.
-fn center(text: &str, width: usize) -> String {
-    let length = text.chars().count();
-    let space = width.min(10_000).saturating_sub(length);
+fn center(value: Jinja, width: Option<usize>, named: Kwargs) -> Result<String, Error> {
+    let width = argument(&named, "width", width)?.unwrap_or(80);
+    named.assert_all_used()?;
+    let text = print(&value);
+    let space = width.min(10_000).saturating_sub(text.chars().count());
     let left = space / 2 + (space & width & 1);
-    format!("{}{text}{}", " ".repeat(left), " ".repeat(space - left))
+    Ok(format!(
+        "{}{text}{}",
+        " ".repeat(left),
+        " ".repeat(space - left)
+    ))
 }
 
 fn truncate(
@@ -141,19 +158,10 @@ fn truncate(
     end: Option<String>,
     named: Kwargs,
 ) -> Result<String, Error> {
-    let length = named
-        .get::<Option<usize>>("length")?
-        .or(length)
-        .unwrap_or(255);
-    let kill = named
-        .get::<Option<bool>>("killwords")?
-        .or(killwords)
-        .unwrap_or(false);
-    let end = named
-        .get::<Option<String>>("end")?
-        .or(end)
-        .unwrap_or_else(|| "...".into());
-    let leeway = named.get::<Option<usize>>("leeway")?.unwrap_or(5);
+    let length = argument(&named, "length", length)?.unwrap_or(255);
+    let kill = argument(&named, "killwords", killwords)?.unwrap_or(false);
+    let end = argument(&named, "end", end)?.unwrap_or_else(|| "...".into());
+    let leeway = argument(&named, "leeway", None)?.unwrap_or(5usize);
     named.assert_all_used()?;
     let text = print(&value);
     if text.chars().count() <= length.saturating_add(leeway) {
@@ -173,8 +181,9 @@ fn truncate(
 }
 
 /// Breaks each line at spaces; a word longer than a line is cut.
-fn word_wrap(value: Jinja, width: Option<usize>) -> String {
-    let width = width.unwrap_or(79).max(1);
+fn word_wrap(value: Jinja, width: Option<usize>, named: Kwargs) -> Result<String, Error> {
+    let width = argument(&named, "width", width)?.unwrap_or(79).max(1);
+    named.assert_all_used()?;
     let text = print(&value);
     let mut out: Vec<String> = Vec::new();
     for line in text.lines() {
@@ -205,18 +214,19 @@ fn word_wrap(value: Jinja, width: Option<usize>) -> String {
         }
         out.push(current);
     }
-    out.join("\n")
+    Ok(out.join("\n"))
 }
 
-fn file_size(value: Jinja, binary: Option<bool>) -> String {
+fn file_size(value: Jinja, binary: Option<bool>, named: Kwargs) -> Result<String, Error> {
+    let binary = argument(&named, "binary", binary)?.unwrap_or(false);
+    named.assert_all_used()?;
     let bytes: f64 = print(&value).trim().parse().unwrap_or(0.0);
-    let binary = binary.unwrap_or(false);
     let base = if binary { 1024.0 } else { 1000.0 };
     if bytes == 1.0 {
-        return "1 Byte".into();
+        return Ok("1 Byte".into());
     }
     if bytes < base {
-        return format!("{} Bytes", bytes.trunc());
+        return Ok(format!("{} Bytes", bytes.trunc()));
     }
     let mut unit = base;
     let mut chosen = "";
@@ -232,7 +242,7 @@ fn file_size(value: Jinja, binary: Option<bool>) -> String {
         (true, prefix) => format!("{prefix}iB"),
         (false, prefix) => format!("{prefix}B"),
     };
-    format!("{:.1} {unit_name}", base * bytes / unit)
+    Ok(format!("{:.1} {unit_name}", base * bytes / unit))
 }
 
 fn strip_tags(text: &str) -> String {
