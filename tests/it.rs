@@ -8,3 +8,4 @@ mod manifest;
 mod mdtest;
 mod serve;
 mod support;
+mod testing;

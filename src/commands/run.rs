@@ -3,12 +3,16 @@
 use std::io::IsTerminal as _;
 use std::sync::Arc;
 
-use mxcp_artifact::EndpointKind;
+use mxcp_artifact::{EndpointKind, Manifest};
 use mxcp_base::Severity;
+use mxcp_base::{Diagnostic, SourceFile, suggest};
+use mxcp_compiler::check::tests::OF_ONE_TEST;
+use mxcp_compiler::diagnostics::file_diagnostics;
 use mxcp_compiler::documents::{endpoint_def, endpoint_files};
-use mxcp_runtime::{Call, CallError, Caller, Options, Runtime, User};
+use mxcp_compiler::ir::{endpoint_ir, endpoint_ir_of_any_result};
+use mxcp_runtime::{Call, CallError, Caller, Options, Runtime, User, resources};
 
-use super::output::{self, Failure};
+use super::output::{self, Detail, Failure};
 use super::session::Session;
 use super::{CLEAN, FAILED, USAGE, params, table};
 
@@ -75,8 +79,17 @@ pub(crate) fn start(
     common: &Common,
     transport: &'static str,
 ) -> Result<Runtime, Failure> {
-    output::log_to_stderr(common.debug);
     let (manifest, _) = session.partial_manifest()?;
+    start_manifest(session, manifest, common, transport)
+}
+
+fn start_manifest(
+    session: &Session,
+    manifest: Manifest,
+    common: &Common,
+    transport: &'static str,
+) -> Result<Runtime, Failure> {
+    output::log_to_stderr(common.debug);
     let options = runtime_options(session, &manifest.project.name, common, transport)?;
     Runtime::start(Arc::new(manifest), options).map_err(|e| Failure::new(e.to_string()))
 }
@@ -116,10 +129,22 @@ pub(crate) fn run(args: &Args) -> u8 {
         Ok(session) => session,
         Err(failure) => return output::fail(json, &failure),
     };
-    if let Some(code) = refuse_broken(&session, args.kind.kind(), &args.name, json) {
+    let kind = args.kind.kind();
+    let file = find(&session, kind, &args.name);
+    // Broken, but only in what this call does not look at.
+    let unchecked = file
+        .filter(|file| args.skip_output_validation && endpoint_ir(&session.db, *file).is_none())
+        .and_then(|file| endpoint_ir_of_any_result(&session.db, file));
+    if let Some(file) = file.filter(|_| unchecked.is_none())
+        && let Some(code) = refuse_broken(&session, file, kind, &args.name, json)
+    {
         return code;
     }
-    let runtime = match start(&session, &args.common, "cli") {
+    let started = session.partial_manifest().and_then(|(mut manifest, _)| {
+        manifest.endpoints.extend(unchecked);
+        start_manifest(&session, manifest, &args.common, "cli")
+    });
+    let runtime = match started {
         Ok(runtime) => runtime,
         Err(failure) => return output::fail(json, &failure),
     };
@@ -134,49 +159,112 @@ pub(crate) fn run(args: &Args) -> u8 {
         },
         skip_output_validation: args.skip_output_validation,
         lenient_strings: true,
-        ..Call::new(args.kind.kind(), args.name.clone(), arguments)
+        ..Call::new(kind, args.name.clone(), arguments)
     };
     let outcome = runtime.call(&call);
+    let failure = outcome
+        .as_ref()
+        .err()
+        .map(|error| explain(error, &session, &runtime, args));
     runtime.shutdown();
-    match outcome {
-        Ok(outcome) if json => {
+    match (outcome, failure) {
+        (Ok(outcome), _) if json => {
             output::print_ok(&outcome.value);
             CLEAN
         }
-        Ok(outcome) => {
+        (Ok(outcome), _) => {
             output::print(&table::render(&outcome.value));
             CLEAN
         }
-        Err(error) => {
-            let mut failure = Failure::new(error.to_string());
-            if let CallError::Failed {
-                traceback: Some(traceback),
-                ..
-            } = &error
-                && args.common.debug
-            {
-                failure.help = Some(traceback.clone());
-            }
-            if failure.help.is_none() {
-                failure.help = unbuilt_model(&session, &failure.message);
-            }
+        (Err(error), failure) => {
+            let failure = failure.unwrap_or_else(|| Failure::new(error.to_string()));
             output::fail(json, &failure)
         }
     }
 }
 
-// An endpoint that does not compile is not in the manifest; its diagnostics say why.
-fn refuse_broken(session: &Session, kind: EndpointKind, name: &str, json: bool) -> Option<u8> {
-    let db = &session.db;
-    let file = endpoint_files(db).iter().copied().find(|file| {
-        endpoint_def(db, *file).is_some_and(|d| d.kind == kind && d.id() == Some(name))
-    })?;
-    let diagnostics: Vec<_> = mxcp_compiler::diagnostics::file_diagnostics(db, file)
+fn explain(error: &CallError, session: &Session, runtime: &Runtime, args: &Args) -> Failure {
+    let mut failure = Failure::new(error.to_string());
+    failure.help = match error {
+        CallError::NotFound { kind, id } => near(runtime, *kind, id),
+        CallError::Denied { decision, .. } => decision.notes.first().cloned(),
+        _ => unbuilt_model(session, &failure.message),
+    };
+    if args.common.debug {
+        failure.detail = Some(detail(error));
+    }
+    failure
+}
+
+/// What `--debug` shows of a failed call.
+pub(crate) fn detail(error: &CallError) -> Detail {
+    let kind = error.type_name();
+    let traceback = match error {
+        CallError::Failed {
+            traceback: Some(traceback),
+            ..
+        } => traceback.clone(),
+        error => format!("{kind}: {error}\n"),
+    };
+    Detail {
+        kind: kind.to_owned(),
+        traceback,
+    }
+}
+
+/// The endpoint that a wrong name may mean.
+pub(crate) fn near(runtime: &Runtime, kind: EndpointKind, id: &str) -> Option<String> {
+    let manifest = runtime.manifest();
+    if let Some(other) = manifest
+        .endpoints
         .iter()
-        .filter(|d| d.severity == Severity::Error)
-        .cloned()
-        .collect();
-    let message = output::first_message(&diagnostics)?;
+        .find(|e| e.kind != kind && e.id() == id)
+    {
+        return Some(format!("there is a {} of that name", other.kind));
+    }
+    let names = manifest.endpoints.iter().filter(|e| e.kind == kind);
+    suggest::did_you_mean(id, names.clone().map(mxcp_artifact::Endpoint::id)).or_else(|| {
+        (names.count() > 0).then(|| "`mxcp list` shows the endpoints of the project".into())
+    })
+}
+
+/// The file of an endpoint, by its name or an address.
+fn find(session: &Session, kind: EndpointKind, name: &str) -> Option<SourceFile> {
+    let db = &session.db;
+    let fits = |id: &str| match kind {
+        _ if id == name => Some(usize::MAX),
+        EndpointKind::Resource => {
+            resources::match_uri(id, name).map(|_| resources::specificity(id))
+        }
+        EndpointKind::Tool | EndpointKind::Prompt => None,
+    };
+    endpoint_files(db)
+        .iter()
+        .filter_map(|file| {
+            let def = endpoint_def(db, *file).filter(|d| d.kind == kind && d.enabled)?;
+            Some((fits(def.id()?)?, *file))
+        })
+        .max_by_key(|(fit, _)| *fit)
+        .map(|(_, file)| file)
+}
+
+// An endpoint that does not compile is not in the manifest; its diagnostics say why.
+fn refuse_broken(
+    session: &Session,
+    file: SourceFile,
+    kind: EndpointKind,
+    name: &str,
+    json: bool,
+) -> Option<u8> {
+    if endpoint_ir(&session.db, file).is_some() {
+        return None;
+    }
+    let diagnostics = errors(session, file);
+    let Some(message) = output::first_message(&diagnostics) else {
+        let failure = Failure::new(format!("{kind} `{name}` needs something that has errors"))
+            .help("run `mxcp validate` to see them");
+        return Some(output::fail(json, &failure));
+    };
     if json {
         let failure = Failure::new(format!("{kind} `{name}` has errors: {message}"));
         return Some(output::fail(true, &failure));
@@ -191,6 +279,15 @@ fn refuse_broken(session: &Session, kind: EndpointKind, name: &str, json: bool) 
         "Error: {kind} `{name}` has errors and was not run\n"
     ));
     Some(FAILED)
+}
+
+/// What keeps the endpoint of a file from running.
+pub(crate) fn errors(session: &Session, file: SourceFile) -> Vec<Diagnostic> {
+    file_diagnostics(&session.db, file)
+        .iter()
+        .filter(|d| d.severity == Severity::Error && !OF_ONE_TEST.contains(&d.code))
+        .cloned()
+        .collect()
 }
 
 /// The database is asked first, so a model that was never built is just a missing table to it.

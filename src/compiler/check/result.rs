@@ -1,10 +1,13 @@
 //! Result columns against the declared `return` type.
 
 use mxcp_artifact::{Column, SqlType, TypeDef, TypeKind};
-use mxcp_base::{Severity, SourceFile, codes, suggest};
+use mxcp_base::{Code, Severity, SourceFile, codes, suggest};
 
 use crate::finding::{Anchor, Finding};
 use crate::lower::endpoint::EndpointDef;
+
+/// What is wrong between the result and its declaration. The query itself runs.
+pub const OF_THE_RESULT: [Code; 4] = [codes::MX0301, codes::MX0302, codes::MX0303, codes::MX0304];
 
 /// Where the query says a column of its result, if that can be told.
 type Written<'a> = &'a dyn Fn(&str) -> Option<Anchor>;
