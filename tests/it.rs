@@ -9,3 +9,4 @@ mod manifest;
 mod mdtest;
 mod serve;
 mod support;
+mod testing;

@@ -152,7 +152,12 @@ pub struct TestCase {
     pub arguments: Vec<(String, Value)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_context: Option<Value>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// `Some(Null)` when the result must be null.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "present"
+    )]
     pub result: Option<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result_contains: Option<Value>,
@@ -172,6 +177,11 @@ pub struct TestCase {
     /// The call must be denied by a policy.
     #[serde(default, skip_serializing_if = "is_false")]
     pub denied: bool,
+}
+
+// A null that is written says something.
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }
 
 impl TestCase {

@@ -27,6 +27,14 @@ pub(crate) fn keep_stdout() {
 pub(crate) struct Failure {
     pub(crate) message: String,
     pub(crate) help: Option<String>,
+    /// What `--debug` adds: the kind of error and where it came from.
+    pub(crate) detail: Option<Detail>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Detail {
+    pub(crate) kind: String,
+    pub(crate) traceback: String,
 }
 
 impl Failure {
@@ -34,6 +42,7 @@ impl Failure {
         Self {
             message: message.into(),
             help: None,
+            detail: None,
         }
     }
 
@@ -102,14 +111,27 @@ pub(crate) fn eprint(text: &str) {
 /// Reports a failed command in the form asked for and returns the exit code.
 pub(crate) fn fail(json: bool, failure: &Failure) -> u8 {
     if json {
-        print_json(&json!({ "status": "error", "error": failure.message }));
+        let mut envelope = json!({ "status": "error", "error": failure.message });
+        if let Some(detail) = &failure.detail {
+            envelope["traceback"] = detail.traceback.clone().into();
+            envelope["type"] = detail.kind.clone().into();
+        }
+        print_json(&envelope);
     } else {
         eprint(&format!("Error: {}\n", failure.message));
-        if let Some(help) = &failure.help {
-            eprint(&format!("  help: {help}\n"));
+        if let Some(detail) = &failure.detail {
+            eprint(&indented(&detail.traceback));
         }
     }
+    // Beside the envelope, whose form is fixed.
+    if let Some(help) = &failure.help {
+        eprint(&format!("  help: {help}\n"));
+    }
     FAILED
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}\n")).collect()
 }
 
 /// Renders diagnostics for the terminal at hand.

@@ -63,6 +63,9 @@ pub(crate) fn headers(text: Option<&str>) -> Result<BTreeMap<String, String>, Fa
 }
 
 fn read_json(path: &str) -> Result<Value, Failure> {
+    if path.is_empty() {
+        return Err(Failure::new("`@` needs the name of a file that holds JSON"));
+    }
     let text = std::fs::read_to_string(path)
         .map_err(|e| Failure::new(format!("`{path}` cannot be read: {e}")))?;
     serde_json::from_str(&text)

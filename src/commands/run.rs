@@ -4,12 +4,15 @@ use std::io::IsTerminal as _;
 use std::sync::Arc;
 
 use mxcp_artifact::{Body, Endpoint, EndpointKind, Manifest};
-use mxcp_base::{Diagnostic, Severity, SourceFile};
+use mxcp_base::{Diagnostic, Severity, SourceFile, suggest};
+use mxcp_compiler::check::tests::OF_ONE_TEST;
+use mxcp_compiler::diagnostics::file_diagnostics;
 use mxcp_compiler::documents::{endpoint_def, endpoint_files};
-use mxcp_runtime::{Call, CallError, Caller, InUse, Options, Runtime, User};
+use mxcp_compiler::ir::endpoint_ir;
+use mxcp_runtime::{Call, CallError, Caller, InUse, Options, Runtime, User, resources};
 
 use super::config::Need;
-use super::output::{self, Failure};
+use super::output::{self, Detail, Failure};
 use super::session::Session;
 use super::{CLEAN, FAILED, USAGE, params, table};
 
@@ -161,10 +164,13 @@ pub(crate) fn run(args: &Args) -> u8 {
         Ok(session) => session,
         Err(failure) => return output::fail(json, &failure),
     };
-    if let Some(code) = refuse_broken(&session, args.kind.kind(), &args.name, json) {
+    let kind = args.kind.kind();
+    let file = find(&session, kind, &args.name);
+    if let Some(file) = file
+        && let Some(code) = refuse_broken(&session, file, kind, &args.name, json)
+    {
         return code;
     }
-    let kind = args.kind.kind();
     // An address of a resource is one of some template: each of them might be meant.
     let wanted =
         |e: &Endpoint| e.kind == kind && (e.id() == args.name || kind == EndpointKind::Resource);
@@ -184,92 +190,143 @@ pub(crate) fn run(args: &Args) -> u8 {
         },
         skip_output_validation: args.skip_output_validation,
         lenient_strings: true,
-        ..Call::new(args.kind.kind(), args.name.clone(), arguments)
+        ..Call::new(kind, args.name.clone(), arguments)
     };
     let outcome = runtime.call(&call);
+    let failure = outcome
+        .as_ref()
+        .err()
+        .map(|error| explain(error, &session, &runtime, args));
     runtime.shutdown();
-    match outcome {
-        Ok(outcome) if json => {
+    match (outcome, failure) {
+        (Ok(outcome), _) if json => {
             output::print_ok(&outcome.value);
             CLEAN
         }
-        Ok(outcome) => {
+        (Ok(outcome), _) => {
             output::print(&table::render(&outcome.value));
             CLEAN
         }
-        Err(error) => {
-            let mut failure = Failure::new(error.to_string());
-            if let CallError::Failed {
-                traceback: Some(traceback),
-                ..
-            } = &error
-                && args.common.debug
-            {
-                failure.help = Some(traceback.clone());
-            }
-            if failure.help.is_none() {
-                failure.help = unbuilt_model(&session, &failure.message);
-            }
-            if !json {
-                explain_failure(&session, args);
+        (Err(error), failure) => {
+            let failure = failure.unwrap_or_else(|| Failure::new(error.to_string()));
+            if !json && let Some(file) = file {
+                print_errors(&session, &errors(&session, file));
             }
             output::fail(json, &failure)
         }
     }
 }
 
-/// The file of an endpoint, and what is wrong with it.
-fn errors_of(
-    session: &Session,
-    kind: EndpointKind,
-    name: &str,
-) -> Option<(SourceFile, Vec<Diagnostic>)> {
-    let db = &session.db;
-    let file = endpoint_files(db).iter().copied().find(|file| {
-        endpoint_def(db, *file).is_some_and(|d| d.enabled && d.kind == kind && d.id() == Some(name))
-    })?;
-    let errors: Vec<_> = mxcp_compiler::diagnostics::file_diagnostics(db, file)
-        .iter()
-        .filter(|d| d.severity == Severity::Error)
-        .cloned()
-        .collect();
-    Some((file, errors))
+fn explain(error: &CallError, session: &Session, runtime: &Runtime, args: &Args) -> Failure {
+    let mut failure = Failure::new(error.to_string());
+    failure.help = match error {
+        CallError::NotFound { kind, id } => near(runtime, *kind, id),
+        CallError::Denied { decision, .. } => decision.notes.first().cloned(),
+        _ => unbuilt_model(session, &failure.message),
+    };
+    if args.common.debug {
+        failure.detail = Some(detail(error));
+    }
+    failure
 }
 
-// An endpoint that leaves nothing to run is not in the manifest; its diagnostics say why. Whatever
-// can be tried is tried: the database and Python have the last word.
-fn refuse_broken(session: &Session, kind: EndpointKind, name: &str, json: bool) -> Option<u8> {
-    let (file, diagnostics) = errors_of(session, kind, name)?;
-    if mxcp_compiler::ir::endpoint_ir(&session.db, file).is_some() {
+/// What `--debug` shows of a failed call.
+pub(crate) fn detail(error: &CallError) -> Detail {
+    let kind = error.type_name();
+    let traceback = match error {
+        CallError::Failed {
+            traceback: Some(traceback),
+            ..
+        } => traceback.clone(),
+        error => format!("{kind}: {error}\n"),
+    };
+    Detail {
+        kind: kind.to_owned(),
+        traceback,
+    }
+}
+
+/// The endpoint that a wrong name may mean.
+pub(crate) fn near(runtime: &Runtime, kind: EndpointKind, id: &str) -> Option<String> {
+    let manifest = runtime.manifest();
+    if let Some(other) = manifest
+        .endpoints
+        .iter()
+        .find(|e| e.kind != kind && e.id() == id)
+    {
+        return Some(format!("there is a {} of that name", other.kind));
+    }
+    let names = manifest.endpoints.iter().filter(|e| e.kind == kind);
+    suggest::did_you_mean(id, names.clone().map(mxcp_artifact::Endpoint::id)).or_else(|| {
+        (names.count() > 0).then(|| "`mxcp list` shows the endpoints of the project".into())
+    })
+}
+
+/// The file of an endpoint, by its name or an address.
+fn find(session: &Session, kind: EndpointKind, name: &str) -> Option<SourceFile> {
+    let db = &session.db;
+    let fits = |id: &str| match kind {
+        _ if id == name => Some(usize::MAX),
+        EndpointKind::Resource => {
+            resources::match_uri(id, name).map(|_| resources::specificity(id))
+        }
+        EndpointKind::Tool | EndpointKind::Prompt => None,
+    };
+    endpoint_files(db)
+        .iter()
+        .filter_map(|file| {
+            let def = endpoint_def(db, *file).filter(|d| d.kind == kind && d.enabled)?;
+            Some((fits(def.id()?)?, *file))
+        })
+        .max_by_key(|(fit, _)| *fit)
+        .map(|(_, file)| file)
+}
+
+// An endpoint that leaves nothing to run is not in the manifest; its diagnostics say why. Whatever can
+// be tried is tried: the database and Python have the last word.
+fn refuse_broken(
+    session: &Session,
+    file: SourceFile,
+    kind: EndpointKind,
+    name: &str,
+    json: bool,
+) -> Option<u8> {
+    if endpoint_ir(&session.db, file).is_some() {
         return None;
     }
-    let message = output::first_message(&diagnostics)?;
+    let diagnostics = errors(session, file);
+    let Some(message) = output::first_message(&diagnostics) else {
+        let failure = Failure::new(format!("{kind} `{name}` needs something that has errors"))
+            .help("run `mxcp validate` to see them");
+        return Some(output::fail(json, &failure));
+    };
     if json {
         let failure = Failure::new(format!("{kind} `{name}` has errors: {message}"));
         return Some(output::fail(true, &failure));
     }
-    output::eprint(&output::render_diagnostics(
-        &diagnostics,
-        &session.sources(),
-        mxcp_base::render::Format::Graphical,
-        std::io::stderr().is_terminal(),
-    ));
+    print_errors(session, &diagnostics);
     output::eprint(&format!(
         "Error: {kind} `{name}` has errors and was not run\n"
     ));
     Some(FAILED)
 }
 
-// What checking had to say about an endpoint that failed, with its places.
-fn explain_failure(session: &Session, args: &Args) {
-    if let Some((_, errors)) = errors_of(session, args.kind.kind(), &args.name) {
-        output::eprint(&output::render_diagnostics(
-            &errors,
-            &session.sources(),
-            mxcp_base::render::Format::Graphical,
-            std::io::stderr().is_terminal(),
-        ));
-    }
+fn print_errors(session: &Session, diagnostics: &[Diagnostic]) {
+    output::eprint(&output::render_diagnostics(
+        diagnostics,
+        &session.sources(),
+        mxcp_base::render::Format::Graphical,
+        std::io::stderr().is_terminal(),
+    ));
+}
+
+/// What keeps the endpoint of a file from running.
+pub(crate) fn errors(session: &Session, file: SourceFile) -> Vec<Diagnostic> {
+    file_diagnostics(&session.db, file)
+        .iter()
+        .filter(|d| d.severity == Severity::Error && !OF_ONE_TEST.contains(&d.code))
+        .cloned()
+        .collect()
 }
 
 /// The database is asked first, so a model that was never built is just a missing table to it.

@@ -1,6 +1,6 @@
 //! Results for people: tables of rows, pretty JSON, plain scalars.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const MAX_ROWS: usize = 100;
 const MAX_CELL: usize = 50;
@@ -10,6 +10,10 @@ pub(crate) fn render(value: &Value) -> String {
     match value {
         Value::Array(rows) if rows.is_empty() => "(no rows)\n".into(),
         Value::Array(rows) if rows.iter().all(Value::is_object) => rows_table(rows),
+        Value::Array(items) if !items.iter().any(|i| i.is_array() || i.is_object()) => {
+            let rows: Vec<Value> = items.iter().map(|i| json!({ "Value": i })).collect();
+            rows_table(&rows)
+        }
         Value::String(text) => format!("{text}\n"),
         Value::Array(_) | Value::Object(_) => {
             let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
@@ -78,7 +82,8 @@ fn rows_table(rows: &[Value]) -> String {
 
 fn cell(value: &Value) -> String {
     let text = match value {
-        Value::String(s) => s.replace('\n', " "),
+        // A cell is one line, and nothing in it steers the terminal.
+        Value::String(s) => s.replace(char::is_control, " "),
         Value::Null => "NULL".into(),
         other => other.to_string(),
     };
@@ -87,5 +92,25 @@ fn cell(value: &Value) -> String {
         format!("{cut}…")
     } else {
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::render;
+
+    #[test]
+    fn every_kind_of_result_has_a_form() {
+        assert_eq!(render(&json!([])), "(no rows)\n");
+        assert_eq!(render(&json!("two\nlines")), "two\nlines\n");
+        assert_eq!(render(&json!(null)), "null\n");
+        assert_eq!(render(&json!({"a": 1})), "{\n  \"a\": 1\n}\n");
+        assert_eq!(render(&json!([1, null])), "Value\n─────\n1\nNULL\n");
+        assert_eq!(
+            render(&json!([{"a": 1, "b": "x\u{1b}y"}, {"c": [1]}])),
+            "a │ b   │ c\n───────────────\n1 │ x y │\n  │     │ [1]\n"
+        );
     }
 }

@@ -1,8 +1,11 @@
 //! SQL for whoever asks: calls, queries, and Python's `db.execute`. The pool and the bounds belong
 //! together here; what the SQL is for does not matter.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Weak};
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use mxcp_artifact::TypeDef;
@@ -16,7 +19,8 @@ use crate::database::cells::CellBuild;
 use crate::database::execute::{Argument, Bounds, Table, run};
 use crate::database::functions::Facts;
 use crate::database::json::JsonBuild;
-use crate::database::pool::Pool;
+use crate::database::pool::{Lease, Pool, Session};
+use crate::database::rollback;
 use crate::database::watchdog::Watchdog;
 use crate::output::column_hint;
 use crate::reload::Reloads;
@@ -28,7 +32,12 @@ pub(crate) struct Access {
     limits: Limits,
     /// Python may read what it likes; only time is bounded.
     python_limits: Limits,
+    /// The one connection that everything uses while [`Access::roll_back`] holds.
+    shared: Mutex<Option<Session>>,
 }
+
+// Who waits longer than this for the shared connection waits for itself: a function that SQL calls.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Access {
     pub(crate) fn new(pool: Pool, limits: Limits) -> Self {
@@ -41,6 +50,7 @@ impl Access {
                 ..limits.clone()
             },
             limits,
+            shared: Mutex::new(None),
         }
     }
 
@@ -57,6 +67,44 @@ impl Access {
         &self.limits
     }
 
+    /// Until the guard is dropped, all SQL runs in one transaction, which is then rolled back. The
+    /// caller sees to it that nobody else uses the database meanwhile.
+    pub(crate) fn roll_back(&self) -> Result<RollBack<'_>, SqlError> {
+        let mut session = self.pool().detached()?;
+        session.command("BEGIN TRANSACTION")?;
+        *self.shared() = Some(session);
+        Ok(RollBack { access: self })
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Option<Session>> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The connection for one piece of SQL.
+    fn entry<'a>(&'a self, pool: &'a Pool, facts: Arc<Facts>) -> Result<Entry<'a>, SqlError> {
+        let deadline = Instant::now() + PATIENCE;
+        let shared = loop {
+            match self.shared.try_lock() {
+                Ok(guard) => break guard,
+                Err(TryLockError::Poisoned(error)) => break error.into_inner(),
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                Err(TryLockError::WouldBlock) => {
+                    return Err(SqlError::Engine(
+                        "a function that SQL calls cannot use the database inside a test that is rolled back; run it with `mxcp test --no-isolated`".into(),
+                    ));
+                }
+            }
+        };
+        if let Some(session) = shared.as_ref() {
+            session.state.set_facts(facts);
+            return Ok(Entry::Shared(shared));
+        }
+        drop(shared);
+        Ok(Entry::Own(pool.lease(facts)?))
+    }
+
     /// Runs SQL and gives JSON values; `returns` refines how some types are written.
     pub(crate) fn json(
         &self,
@@ -67,15 +115,17 @@ impl Access {
         cancel: &Cancel,
     ) -> Result<Table<Value>, SqlError> {
         let pool = self.pool();
-        let mut lease = pool.lease(facts)?;
-        run(
-            &mut lease,
-            sql,
+        let mut entry = self.entry(&pool, facts)?;
+        let sql = entry.sql(sql)?;
+        let outcome = run(
+            &mut entry,
+            &sql,
             arguments,
             &JsonBuild::default(),
             &|name, columns| column_hint(returns, name, columns),
             &self.bounds(&self.limits, cancel, false),
-        )
+        );
+        outcome.map_err(|error| entry.explain(error))
     }
 
     /// Like [`Self::json`] for SQL that its caller wrote: an argument it does not use is a mistake.
@@ -145,16 +195,17 @@ impl Database for Door {
             .collect();
         let facts = Arc::new(python_facts(context));
         let pool = access.pool();
-        let mut lease = pool.lease(facts).map_err(|e| e.to_string())?;
+        let mut entry = access.entry(&pool, facts).map_err(|e| e.to_string())?;
+        let sql = entry.sql(sql).map_err(|e| e.to_string())?;
         let table = run(
-            &mut lease,
-            sql,
+            &mut entry,
+            &sql,
             &arguments,
             &CellBuild,
             &|_, _| None,
             &access.bounds(&access.python_limits, &cancel_of(context), true),
         )
-        .map_err(|e| e.to_string())?;
+        .map_err(|error| entry.explain(error).to_string())?;
         Ok(Rows {
             columns: table.columns,
             rows: table.rows,
@@ -177,6 +228,72 @@ pub(crate) fn baggage(cancel: &Cancel) -> Arc<dyn std::any::Any + Send + Sync> {
 fn cancel_of(context: &CallContext) -> Cancel {
     let cancel = context.baggage.as_ref().and_then(|b| b.downcast_ref());
     cancel.cloned().unwrap_or_default()
+}
+
+/// A connection of one's own, or the one that is rolled back.
+enum Entry<'a> {
+    Own(Lease<'a>),
+    Shared(MutexGuard<'a, Option<Session>>),
+}
+
+impl Entry<'_> {
+    fn sql<'s>(&self, sql: &'s str) -> Result<Cow<'s, str>, SqlError> {
+        match self {
+            Self::Own(_) => Ok(Cow::Borrowed(sql)),
+            Self::Shared(_) => rollback::without_transactions(sql),
+        }
+    }
+
+    fn explain(&self, error: SqlError) -> SqlError {
+        match self {
+            Self::Own(_) => error,
+            Self::Shared(_) => rollback::explain(error),
+        }
+    }
+}
+
+impl Deref for Entry<'_> {
+    type Target = Session;
+
+    #[expect(
+        clippy::expect_used,
+        reason = "`Access::entry` makes it from a lock that holds a session, and only the guard takes it out"
+    )]
+    fn deref(&self) -> &Session {
+        match self {
+            Self::Own(lease) => lease,
+            Self::Shared(session) => session.as_ref().expect("the shared session is there"),
+        }
+    }
+}
+
+impl DerefMut for Entry<'_> {
+    #[expect(
+        clippy::expect_used,
+        reason = "`Access::entry` makes it from a lock that holds a session, and only the guard takes it out"
+    )]
+    fn deref_mut(&mut self) -> &mut Session {
+        match self {
+            Self::Own(lease) => lease,
+            Self::Shared(session) => session.as_mut().expect("the shared session is there"),
+        }
+    }
+}
+
+/// See [`Access::roll_back`].
+pub(crate) struct RollBack<'a> {
+    access: &'a Access,
+}
+
+impl Drop for RollBack<'_> {
+    fn drop(&mut self) {
+        if let Some(mut session) = self.access.shared().take()
+            && let Err(error) = session.command("ROLLBACK")
+        {
+            // Closing the connection, which follows, gives the transaction up as well.
+            tracing::debug!("a test's transaction was already over: {error}");
+        }
+    }
 }
 
 /// What SQL sees of a caller.

@@ -240,6 +240,9 @@ pub struct Outcome {
 /// How a message begins that is about the value of one parameter; its name and `': ` follow.
 pub(crate) const PARAMETER_ERROR: &str = "Error validating parameter '";
 
+/// How a message begins that comes from DuckDB.
+pub(crate) const SQL_ERROR: &str = "Failed to execute SQL: ";
+
 /// Why a call gave no result. The text is what the caller sees.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CallError {
@@ -271,8 +274,8 @@ impl CallError {
         }
     }
 
-    /// The text without what names the stage of the call: the reason of a denial, or what is wrong
-    /// with the value of a parameter.
+    /// The text without what names the stage of the call: the reason of a denial, what is wrong with
+    /// the value of a parameter or of a result, or DuckDB's own words.
     pub fn cause(&self) -> Option<&str> {
         match self {
             Self::Denied { reason, .. } => Some(reason),
@@ -280,7 +283,24 @@ impl CallError {
                 .strip_prefix(PARAMETER_ERROR)
                 .and_then(|rest| rest.split_once("': "))
                 .map(|(_, cause)| cause),
-            _ => None,
+            Self::Failed { message, .. } => message.strip_prefix(SQL_ERROR),
+            Self::InvalidOutput(text) => Some(text),
+            Self::NotFound { .. } | Self::Cancelled => None,
+        }
+    }
+
+    /// The kind of error, under the names that scripts know: of Python code the class of its exception.
+    pub fn type_name(&self) -> &str {
+        match self {
+            Self::NotFound { .. } => "FileNotFoundError",
+            Self::InvalidInput(_) | Self::InvalidOutput(_) => "ValidationError",
+            Self::Denied { .. } => "ValueError",
+            Self::Failed {
+                message,
+                traceback: Some(_),
+            } => message.split(':').next().unwrap_or("Exception"),
+            Self::Failed { .. } => "RuntimeError",
+            Self::Cancelled => "CancelledError",
         }
     }
 

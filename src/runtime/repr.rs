@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 /// `repr(value)`
 pub(crate) fn repr(value: &Value) -> String {
@@ -56,7 +56,7 @@ fn write(out: &mut String, value: &Value) {
         Value::Bool(true) => out.push_str("True"),
         Value::Bool(false) => out.push_str("False"),
         Value::Number(number) => {
-            let _ = write!(out, "{number}");
+            out.push_str(&digits(number));
         }
         Value::String(text) => quoted(out, text),
         Value::Array(values) => items(out, values),
@@ -73,6 +73,42 @@ fn write(out: &mut String, value: &Value) {
             out.push('}');
         }
     }
+}
+
+/// `repr(number)`. A number with more digits than a double can hold keeps them.
+fn digits(number: &Number) -> String {
+    let written = number.to_string();
+    let Some(value) = number.as_f64().filter(|_| number.is_f64()) else {
+        return written;
+    };
+    let short = format!("{value:e}");
+    let (mantissa, exponent) = short.split_once('e').unwrap_or((&short, "0"));
+    if significant(&written) != significant(mantissa) {
+        return written;
+    }
+    match exponent.parse::<i32>() {
+        Ok(exponent @ -4..16) => {
+            let plain = format!("{value}");
+            if exponent >= 0 && !plain.contains('.') {
+                format!("{plain}.0")
+            } else {
+                plain
+            }
+        }
+        Ok(exponent) => format!(
+            "{mantissa}e{}{:02}",
+            if exponent < 0 { '-' } else { '+' },
+            exponent.abs()
+        ),
+        Err(_) => written,
+    }
+}
+
+// The digits that count, without the exponent.
+fn significant(number: &str) -> String {
+    let mantissa = number.split(['e', 'E']).next().unwrap_or_default();
+    let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+    digits.trim_matches('0').to_owned()
 }
 
 fn quoted(out: &mut String, text: &str) {
@@ -113,5 +149,29 @@ mod tests {
             repr(&json!([{"a": "it's", "b": null}, true, 1.0, "x\n"])),
             r#"[{'a': "it's", 'b': None}, True, 1.0, 'x\n']"#
         );
+    }
+
+    #[test]
+    fn numbers_print_like_python() {
+        for (json, python) in [
+            ("5", "5"),
+            ("5.0", "5.0"),
+            ("10.50", "10.5"),
+            ("0.1", "0.1"),
+            ("-0.00001", "-1e-05"),
+            ("0.0001", "0.0001"),
+            ("1e15", "1000000000000000.0"),
+            ("1e16", "1e+16"),
+            ("1.5e300", "1.5e+300"),
+            ("0.0", "0.0"),
+            ("12345678901234567890123.25", "12345678901234567890123.25"),
+            (
+                "123456789012345678901234567890",
+                "123456789012345678901234567890",
+            ),
+        ] {
+            let value: serde_json::Value = serde_json::from_str(json).unwrap();
+            assert_eq!(repr(&value), python);
+        }
     }
 }

@@ -24,7 +24,7 @@ pub fn resolve<'a>(
         .filter(|e| e.kind == EndpointKind::Resource)
         .filter_map(|e| {
             let template = e.uri.as_deref()?;
-            Some((literal_length(template), e, match_uri(template, uri)?))
+            Some((specificity(template), e, match_uri(template, uri)?))
         })
         .max_by_key(|(literal, ..)| *literal)
         .map(|(_, endpoint, values)| (endpoint, values))
@@ -63,7 +63,8 @@ pub fn match_uri(template: &str, uri: &str) -> Option<Map<String, Value>> {
     Some(values)
 }
 
-fn literal_length(template: &str) -> usize {
+/// How much of a template is literal; of two that fit a URI the one with more is meant.
+pub fn specificity(template: &str) -> usize {
     if !is_template(template) {
         return usize::MAX;
     }

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::access::{Access, facts};
 use crate::artifact::{Artifact, Compiled};
-use crate::call::{Call, CallError, Caller, Cancel, Decision, Outcome};
+use crate::call::{Call, CallError, Caller, Cancel, Decision, Outcome, SQL_ERROR};
 use crate::database::SqlError;
 use crate::database::execute::Argument;
 use crate::database::open;
@@ -179,6 +179,13 @@ impl Runtime {
         })
     }
 
+    /// Like [`Self::call`], in a transaction that is rolled back: the database stays as it is. Files
+    /// and whatever else the endpoint reaches do not. No other call may run meanwhile.
+    pub(crate) fn call_and_roll_back(&self, call: &Call) -> Result<Outcome, CallError> {
+        let _until_done = self.access.roll_back().map_err(sql_failure)?;
+        self.call(call)
+    }
+
     fn execute(
         &self,
         endpoint: &Endpoint,
@@ -277,6 +284,6 @@ fn denied(refusal: Refusal, decision: &Decision) -> CallError {
 fn sql_failure(error: SqlError) -> CallError {
     match error {
         SqlError::Cancelled => CallError::Cancelled,
-        error => CallError::failed(format!("Failed to execute SQL: {error}")),
+        error => CallError::failed(format!("{SQL_ERROR}{error}")),
     }
 }

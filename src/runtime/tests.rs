@@ -177,7 +177,7 @@ fn tests_of_a_project_are_judged() {
         kind: Some(EndpointKind::Tool),
         id: Some("get".into()),
     };
-    let report = testing::run(&runtime, &selection, &TestOptions::default());
+    let report = testing::run(&runtime, &selection, &TestOptions::default(), &|_, _| {});
     let mut report = serde_json::to_value(&report).unwrap();
     for test in report["tests"].as_array_mut().unwrap() {
         test["time"] = json!(0);
@@ -196,7 +196,12 @@ fn tests_of_a_project_are_judged() {
             ],
         })
     );
-    let all = testing::run(&runtime, &Selection::default(), &TestOptions::default());
+    let all = testing::run(
+        &runtime,
+        &Selection::default(),
+        &TestOptions::default(),
+        &|_, _| {},
+    );
     let all = serde_json::to_value(&all).unwrap();
     assert_eq!(all["endpoints"][1]["endpoint"], "tool/raw");
     assert_eq!(all["endpoints"][1]["test_results"]["no_tests"], true);
@@ -374,4 +379,104 @@ fn a_database_that_cannot_be_opened_says_what_to_do() {
     .unwrap();
     let text = told(&|o| o.database = Some("x.duckdb".into()));
     assert!(text.contains("is not a DuckDB database"), "{text}");
+}
+
+fn writers() -> Value {
+    let test = |name: &str, rest: Value| {
+        let mut test = json!({"name": name});
+        for (key, value) in object(rest) {
+            test[key] = value;
+        }
+        test
+    };
+    let returns = json!({"type": "integer"});
+    json!([
+        tool(
+            "add",
+            "INSERT INTO notes VALUES (2); SELECT count(*) FROM notes",
+            json!({
+                "body": {"sql": {"sql": "INSERT INTO notes VALUES (2); SELECT count(*) FROM notes", "effects": {"writes": true}}},
+                "return": returns,
+                "tests": [
+                    test("first", json!({"result": 2})),
+                    test("second", json!({"result": 2})),
+                ],
+            })
+        ),
+        tool(
+            "bracketed",
+            "",
+            json!({
+                "body": {"sql": {"sql": "BEGIN; DELETE FROM notes; COMMIT; SELECT count(*) FROM notes", "effects": {"writes": true}}},
+                "return": returns,
+                "tests": [test("empties", json!({"result": 0}))],
+            })
+        ),
+        tool(
+            "count",
+            "SELECT count(*) FROM notes",
+            json!({"return": returns, "tests": [test("as set up", json!({"result": 1}))]})
+        ),
+        tool(
+            "undo",
+            "",
+            json!({
+                "body": {"sql": {"sql": "DELETE FROM notes; ROLLBACK", "effects": {"writes": true}}},
+                "tests": [test("says why not", json!({"expect_error": "mxcp test --no-isolated"}))],
+            })
+        ),
+    ])
+}
+
+#[test]
+fn what_tests_write_is_rolled_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = start(dir.path(), writers());
+    let none = Map::new();
+    runtime
+        .query("CREATE TABLE notes AS SELECT 1 AS id", &none)
+        .unwrap();
+    let run = |persist: bool| {
+        let options = TestOptions {
+            persist,
+            ..TestOptions::default()
+        };
+        let done = std::sync::atomic::AtomicUsize::new(0);
+        let report = testing::run(&runtime, &Selection::default(), &options, &|_, all| {
+            assert_eq!(all, 5);
+            done.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        });
+        assert_eq!(done.into_inner(), 5);
+        let report = serde_json::to_value(&report).unwrap();
+        let results: Vec<String> = report["endpoints"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|e| e["test_results"]["tests"].as_array().unwrap().clone())
+            .map(|t| format!("{}: {} {}", t["name"], t["status"], t["error"]).replace('"', ""))
+            .collect();
+        results
+    };
+    let expected = [
+        "first: passed null",
+        "second: passed null",
+        "empties: passed null",
+        "as set up: passed null",
+        "says why not: passed null",
+    ];
+    assert_eq!(run(false), expected);
+    assert_eq!(run(false), expected);
+    assert_eq!(
+        runtime.query("SELECT count(*) AS n FROM notes", &none),
+        Ok(json!([{"n": 1}]))
+    );
+    // In their order, each seeing what the one before left.
+    assert_eq!(
+        run(true)[1],
+        "second: failed Result does not match expected output.\\nExpected: 2\\nGot: 3"
+    );
+    assert_eq!(
+        runtime.query("SELECT count(*) AS n FROM notes", &none),
+        Ok(json!([{"n": 0}]))
+    );
 }

@@ -1,12 +1,20 @@
 //! `tests:` of an endpoint: arguments against declared parameters.
 
-use mxcp_base::{SourceFile, codes, suggest};
+use mxcp_base::{Code, SourceFile, codes, suggest};
 
 use crate::finding::{Anchor, Finding};
 use crate::lower::endpoint::EndpointDef;
 
+/// What is wrong with a single test only. The endpoint runs and so do its other tests; the test itself
+/// fails with the message of the call.
+pub const OF_ONE_TEST: [Code; 2] = [codes::MX0701, codes::MX0702];
+
 pub(super) fn check_tests(file: SourceFile, def: &EndpointDef, findings: &mut Vec<Finding>) {
     for (i, test) in def.tests.iter().enumerate() {
+        // A test of a failing call gives wrong arguments, or none, on purpose.
+        if test.expect_error.is_some() {
+            continue;
+        }
         for (j, (name, _)) in test.arguments.iter().enumerate() {
             if def.parameters.iter().any(|p| p.name == *name) {
                 continue;
@@ -20,10 +28,6 @@ pub(super) fn check_tests(file: SourceFile, def: &EndpointDef, findings: &mut Ve
                 )
                 .help_if(suggest::did_you_mean(name, names)),
             );
-        }
-        // A test of a failing call leaves arguments out on purpose.
-        if test.expect_error.is_some() {
-            continue;
         }
         for parameter in &def.parameters {
             let required = parameter.ty.as_ref().is_some_and(|t| t.default.is_none());

@@ -216,7 +216,6 @@ fn lower_policies(node: Option<Node<'_>>) -> Vec<PolicyDef> {
 }
 
 fn lower_test(node: Node<'_>) -> TestCase {
-    // `result: null` states nothing, as in every version of the language.
     let value = |key: &str| node.get(key).filter(|n| !n.is_null()).map(|n| n.to_json());
     TestCase {
         name: string(node.get("name")).unwrap_or_default(),
@@ -229,7 +228,11 @@ fn lower_test(node: Node<'_>) -> TestCase {
             .filter_map(|a| Some((string(a.get("key"))?, a.get("value")?.to_json())))
             .collect(),
         user_context: value("user_context"),
-        result: value("result"),
+        // `result: null` expects null; `result:` with nothing behind it states nothing.
+        result: node
+            .get("result")
+            .filter(|n| n.scalar() != Some(""))
+            .map(|n| n.to_json()),
         result_contains: value("result_contains"),
         result_not_contains: node
             .get("result_not_contains")

@@ -14,6 +14,7 @@ pub(crate) mod iso;
 pub(crate) mod json;
 pub(crate) mod open;
 pub(crate) mod pool;
+pub(crate) mod rollback;
 pub(crate) mod secrets;
 pub(crate) mod snapshot;
 mod texts;

@@ -25,6 +25,13 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    /// Runs a statement that takes and gives nothing.
+    pub(crate) fn command(&mut self, sql: &str) -> Result<(), SqlError> {
+        let extracted = self.connection.extract(sql)?;
+        let prepared = self.connection.prepare(&extracted, 0)?;
+        prepared.execute(false).map(drop)
+    }
+
     pub(crate) fn take_statement(&mut self, sql: &str) -> Option<Prepared> {
         self.statements.remove(sql)
     }
@@ -132,6 +139,15 @@ impl Pool {
             pool: self,
             session: Some(session),
         })
+    }
+
+    /// A connection outside the pool, for work that no other call may share. It closes when dropped.
+    pub(crate) fn detached(&self) -> Result<Session, SqlError> {
+        let engine = self.lock().engine.clone();
+        match engine {
+            Some(engine) => self.connect(&engine),
+            None => Err(SqlError::Engine("the database is closed".into())),
+        }
     }
 
     fn connect(&self, engine: &Arc<Engine>) -> Result<Session, SqlError> {

@@ -1,6 +1,6 @@
 //! What policies do to a result. Each function tells whether it changed anything.
 
-use mxcp_artifact::TypeDef;
+use mxcp_artifact::{TypeDef, TypeKind};
 use serde_json::Value;
 
 /// What stands in the place of a masked value.
@@ -58,9 +58,15 @@ fn at(value: &mut Value, path: &str, edit: &mut Edit<'_>) -> bool {
 }
 
 /// Removes everything that the type marks as sensitive, at any depth. A result that is sensitive as a
-/// whole becomes null.
+/// whole becomes null, and so does one that is not what the type says: where nothing checked the result,
+/// sensitive values may be anywhere in it.
 pub(super) fn filter_sensitive(value: &mut Value, ty: &TypeDef) -> bool {
-    if ty.sensitive {
+    let as_declared = match value {
+        Value::Array(_) => ty.kind == TypeKind::Array,
+        Value::Object(_) => ty.kind == TypeKind::Object,
+        _ => !matches!(ty.kind, TypeKind::Array | TypeKind::Object),
+    };
+    if ty.sensitive || !as_declared && holds_sensitive(ty) {
         let changed = !value.is_null();
         *value = Value::Null;
         return changed;
@@ -88,6 +94,16 @@ pub(super) fn filter_sensitive(value: &mut Value, ty: &TypeDef) -> bool {
         }
         _ => false,
     }
+}
+
+fn holds_sensitive(ty: &TypeDef) -> bool {
+    ty.sensitive
+        || ty.items.as_deref().is_some_and(holds_sensitive)
+        || ty
+            .properties
+            .iter()
+            .flatten()
+            .any(|property| holds_sensitive(&property.ty))
 }
 
 #[cfg(test)]
@@ -131,5 +147,26 @@ mod tests {
             value,
             json!([{"p": {"open": 1}, "tokens": [], "other": null}])
         );
+    }
+
+    #[test]
+    fn a_result_of_another_shape_hides_nothing() {
+        let ty: TypeDef = serde_json::from_value(json!({
+            "type": "array",
+            "items": {"type": "object", "properties": [
+                {"name": "pay", "type": {"type": "number", "sensitive": true}}
+            ]}
+        }))
+        .unwrap();
+        for mut value in [
+            json!({"pay": 1}),
+            json!("{\"pay\": 1}"),
+            json!([[{"pay": 1}]]),
+        ] {
+            assert!(filter_sensitive(&mut value, &ty));
+            assert!(!value.to_string().contains("pay"), "{value}");
+        }
+        let open: TypeDef = serde_json::from_value(json!({"type": "array"})).unwrap();
+        assert!(!filter_sensitive(&mut json!({"pay": 1}), &open));
     }
 }

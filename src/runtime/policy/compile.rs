@@ -4,10 +4,37 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock};
 
-use cel::{Env, Program};
+use cel::common::types::{CelBool, DYN_TYPE, LIST_TYPE, MAP_TYPE};
+use cel::common::value::CowVal;
+use cel::{Env, ExecutionError, Program};
 use mxcp_artifact::{Policies, Policy};
 
-pub(super) static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
+/// What the specification has, without optional values, and `contains` of lists and maps: conditions of
+/// existing projects ask `user.permissions.contains("read")`.
+pub(super) static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
+    let mut env = Env::stdlib().with_optional_support(false);
+    for (id, receiver) in [("list_contains", LIST_TYPE), ("map_contains", MAP_TYPE)] {
+        if let Err(error) = env.add_member_overload("contains", id, receiver, vec![DYN_TYPE], holds)
+        {
+            tracing::error!("`contains` of lists and maps is missing: {error}");
+        }
+    }
+    Arc::new(env)
+});
+
+fn holds<'b, 'v>(mut arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    let (Some(wanted), Some(held)) = (arguments.pop(), arguments.pop()) else {
+        return Err(ExecutionError::function_error(
+            "contains",
+            "two values are needed",
+        ));
+    };
+    let found = match held.as_container() {
+        Some(container) => container.contains(&*wanted)?,
+        None => false,
+    };
+    Ok(CowVal::owned(CelBool::from(found)))
+}
 
 #[derive(Debug)]
 pub(crate) struct Rule {

@@ -172,7 +172,7 @@ fn holds(
         Err(_) => ExecutionError::InternalError(String::new()),
     };
     let what = describe(&failure);
-    if lenient && let ExecutionError::NoSuchKey(_) = failure {
+    if lenient && needs_a_caller(condition, &failure) {
         decision.notes.push(format!(
             "{label}: `{condition}` was not applied: {what}; give it under `user_context`"
         ));
@@ -187,6 +187,33 @@ fn holds(
         "{label}: `{condition}` cannot be evaluated: {what}"
     ));
     None
+}
+
+/// Whether a condition failed for want of something about the user: a field that is missing, or one that
+/// is null for nobody in particular.
+fn needs_a_caller(condition: &str, failure: &ExecutionError) -> bool {
+    match failure {
+        ExecutionError::NoSuchKey(name) => mentions(condition, name),
+        ExecutionError::UndeclaredReference(_) | ExecutionError::InternalError(_) => false,
+        _ => User::anonymous_policy_value()
+            .iter()
+            .any(|(field, value)| value.is_null() && mentions(condition, field)),
+    }
+}
+
+/// Whether the text reads this field of `user`, as `user.field` or `user["field"]`.
+fn mentions(condition: &str, field: &str) -> bool {
+    condition.match_indices("user").any(|(at, _)| {
+        let rest = condition.get(at + 4..).unwrap_or_default().trim_start();
+        let name = match rest.strip_prefix('.') {
+            Some(name) => name.trim_start(),
+            None => rest.trim_start_matches(['[', ' ', '"', '\'']),
+        };
+        rest.starts_with(['.', '['])
+            && name
+                .strip_prefix(field)
+                .is_some_and(|after| !after.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
+    })
 }
 
 // Names only: the error itself holds values.
@@ -368,6 +395,27 @@ mod tests {
                 "input[0]: `user.team != 'a'` was not applied: there is no `team`; give it under `user_context`"
             ]
         );
+    }
+
+    #[test]
+    fn only_what_is_missing_of_the_caller_is_overlooked() {
+        let skipped = |condition: &str| {
+            let set = PolicySet::new(&Policies {
+                input: vec![policy(condition, Action::Deny, &[])],
+                output: Vec::new(),
+            });
+            let parameters = json!({"filter": {}});
+            let facts = Facts::new(None, parameters.as_object().unwrap(), |_| None, true);
+            set.check_input(&facts, &mut Decision::default()).is_ok()
+        };
+        assert!(skipped("user['team'] != 'a'"));
+        assert!(skipped("user.org.name != 'a'"));
+        assert!(skipped("!user.email.endsWith('@acme.example')"));
+        assert!(!skipped("filter.team != 'a'"));
+        assert!(!skipped("filter.team != user.role"));
+        assert!(!skipped("user.role > 5"));
+        assert!(!skipped("user.user_id == null"));
+        assert!(!skipped("nobody == 1"));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 
 mod apply;
 mod compile;
+#[cfg(test)]
+mod conformance;
 mod evaluate;
 
 pub(crate) use compile::PolicySet;

@@ -3,13 +3,21 @@
 //! Clients validate structured results and drop those that do not fit. SQL cannot promise that a
 //! value is not null, and output policies remove and mask fields for some callers.
 
-use mxcp_artifact::{Action, Endpoint, TypeDef, TypeKind};
+use mxcp_artifact::{Action, Endpoint, Policy, TypeDef, TypeKind};
 use serde_json::{Map, Value, json};
 
 /// The schema to advertise; always an object's.
 pub(super) fn output_schema(endpoint: &Endpoint) -> Option<Map<String, Value>> {
     let returns = endpoint.returns.as_ref()?;
     let mut schema = endpoint.output_schema.clone()?;
+    let filters = |p: &Policy| p.action == Action::FilterSensitiveFields;
+    if returns.sensitive
+        && returns.kind == TypeKind::Object
+        && endpoint.policies.output.iter().any(filters)
+    {
+        // It may become null, which no schema of an object allows.
+        return None;
+    }
     // Anything but an object is wrapped.
     let wrapped = returns.kind != TypeKind::Object;
     let root = if wrapped {
@@ -90,6 +98,9 @@ fn without_sensitive(schema: &mut Value, ty: &TypeDef) {
     };
     if let (Some(items), Some(ty)) = (object.get_mut("items"), &ty.items) {
         without_sensitive(items, ty);
+        if ty.sensitive {
+            object.shift_remove("minItems");
+        }
     }
     for property in ty.properties.as_deref().unwrap_or_default() {
         if property.ty.sensitive {

@@ -48,14 +48,18 @@ pub(super) fn check(test: &TestCase, value: &Value) -> Result<(), String> {
     {
         return Err(format!(
             "Result does not match expected output.\nExpected: {}\nGot: {}",
-            repr(wanted),
-            repr(value)
+            repr::text(wanted),
+            repr::text(value)
         ));
     }
     if let Some(wanted) = &test.result_contains {
         contains(value, wanted)?;
     }
-    if let Some(names) = &test.result_not_contains {
+    if let Some(names) = test
+        .result_not_contains
+        .as_deref()
+        .filter(|n| !n.is_empty())
+    {
         let Value::Object(fields) = value else {
             return Err(mismatch("result_not_contains", "dict", value));
         };
@@ -68,20 +72,18 @@ pub(super) fn check(test: &TestCase, value: &Value) -> Result<(), String> {
     if let Some(wanted) = &test.result_contains_item {
         let items = list("result_contains_item", value)?;
         if !items.iter().any(|item| has(item, wanted)) {
-            return Err(format!(
-                "No item in array matches expected: {}",
-                repr(wanted)
-            ));
+            return Err(no_item(wanted));
         }
     }
-    if let Some(wanted) = &test.result_contains_all {
+    if let Some(wanted) = test
+        .result_contains_all
+        .as_deref()
+        .filter(|w| !w.is_empty())
+    {
         let items = list("result_contains_all", value)?;
         for wanted in wanted {
             if !items.iter().any(|item| has(item, wanted)) {
-                return Err(format!(
-                    "Expected item not found in array: {}",
-                    repr(wanted)
-                ));
+                return Err(no_item(wanted));
             }
         }
     }
@@ -94,13 +96,10 @@ pub(super) fn check(test: &TestCase, value: &Value) -> Result<(), String> {
             ));
         }
     }
-    if let Some(wanted) = &test.result_contains_text {
-        let text = repr::text(value);
-        if !text.contains(wanted.as_str()) {
-            return Err(format!(
-                "Expected text '{wanted}' not found in result: {text}"
-            ));
-        }
+    if let Some(wanted) = &test.result_contains_text
+        && !repr::text(value).contains(wanted.as_str())
+    {
+        return Err(format!("Result does not contain expected text: '{wanted}'"));
     }
     Ok(())
 }
@@ -111,7 +110,7 @@ fn contains(value: &Value, wanted: &Value) -> Result<(), String> {
             for (name, wanted) in wanted {
                 match fields.get(name) {
                     None => return Err(format!("Expected field '{name}' not found in result")),
-                    Some(found) if !equal(found, wanted) => {
+                    Some(found) if !alike(found, wanted) => {
                         return Err(format!(
                             "Field '{name}' has value {}, expected {}",
                             repr::text(found),
@@ -134,7 +133,7 @@ fn contains(value: &Value, wanted: &Value) -> Result<(), String> {
             }
         }
         (Value::Array(items), wanted) => {
-            if items.iter().any(|item| equal(item, wanted)) {
+            if items.iter().any(|item| alike(item, wanted)) {
                 Ok(())
             } else {
                 Err(format!(
@@ -147,13 +146,37 @@ fn contains(value: &Value, wanted: &Value) -> Result<(), String> {
     }
 }
 
+fn no_item(wanted: &Value) -> String {
+    format!(
+        "Array does not contain expected item: {}",
+        repr::text(wanted)
+    )
+}
+
 // Equal, or an object with at least the wanted fields.
 fn has(item: &Value, wanted: &Value) -> bool {
     match (item, wanted) {
         (Value::Object(fields), Value::Object(wanted)) => wanted
             .iter()
-            .all(|(name, wanted)| fields.get(name).is_some_and(|found| equal(found, wanted))),
-        _ => equal(item, wanted),
+            .all(|(name, wanted)| fields.get(name).is_some_and(|found| alike(found, wanted))),
+        _ => alike(item, wanted),
+    }
+}
+
+/// Equality of everything but `result`: true and 1 are the same there, as they are in Python.
+fn alike(left: &Value, right: &Value) -> bool {
+    match (left, right) {
+        (Value::Bool(a), Value::Number(_)) => equal(&u8::from(*a).into(), right),
+        (Value::Number(_), Value::Bool(_)) => alike(right, left),
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| alike(a, b))
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len()
+                && a.iter()
+                    .all(|(key, a)| b.get(key).is_some_and(|b| alike(a, b)))
+        }
+        _ => equal(left, right),
     }
 }
 
@@ -189,6 +212,11 @@ mod tests {
         assert_eq!(checked(json!({"result": 0}), json!(0)), Ok(()));
         assert_eq!(checked(json!({"result": false}), json!(false)), Ok(()));
         assert!(checked(json!({"result": []}), json!(0)).is_err());
+        assert_eq!(checked(json!({"result": null}), json!(null)), Ok(()));
+        assert_eq!(
+            checked(json!({"result": null}), json!("x")),
+            Err("Result does not match expected output.\nExpected: None\nGot: x".into())
+        );
         assert_eq!(checked(json!({"result": 5}), json!(5.0)), Ok(()));
         assert_eq!(
             checked(json!({"result": [{"n": 1}]}), json!([{"n": 2}])),
@@ -217,6 +245,10 @@ mod tests {
         assert!(ok(json!({"result_length": 2}), &rows));
         assert!(!ok(json!({"result_not_contains": ["a"]}), &row));
         assert!(!ok(json!({"result_not_contains": ["a"]}), &rows));
+        assert!(ok(json!({"result_not_contains": []}), &rows));
+        assert!(ok(json!({"result_contains_all": []}), &row));
+        assert!(ok(json!({"result_contains": {"a": true}}), &row));
+        assert!(!ok(json!({"result": true}), &json!(1)));
         assert!(ok(json!({"result_contains_text": "'b': 'x'"}), &rows));
         assert_eq!(
             checked(json!({"result_contains": 1}), json!("text")),

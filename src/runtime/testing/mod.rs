@@ -1,19 +1,30 @@
 //! The tests that endpoints declare: each runs the call as a client would, policies and validation
 //! included, and checks what came back.
+//!
+//! Tests that only read run side by side. One that may write runs alone, in a transaction that is
+//! rolled back. The report has the declared order either way.
 
 mod assertions;
+mod junit;
 mod report;
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use mxcp_artifact::{Endpoint, EndpointKind, TestCase};
+use mxcp_artifact::{Body, Endpoint, EndpointKind, Manifest, TestCase};
 use serde_json::{Map, Value};
 
+pub use junit::junit;
 pub use report::{EndpointEntry, EndpointReport, Status, TestReport, TestResult};
 
 use crate::call::{Call, CallError, Caller, Outcome, User};
 use crate::runtime::Runtime;
+
+// Every test is a query that DuckDB spreads over all processors itself.
+const THREADS: usize = 4;
 
 /// Which tests run: all, those of one kind, or those of one endpoint.
 #[derive(Clone, Debug, Default)]
@@ -28,45 +39,109 @@ pub struct TestOptions {
     /// Takes the place of each test's own `user_context`.
     pub user: Option<User>,
     pub headers: BTreeMap<String, String>,
+    /// What a test writes stays, and later tests see it: all run one after the other.
+    pub persist: bool,
 }
 
-/// Runs the selected tests, one after the other.
-pub fn run(runtime: &Runtime, selection: &Selection, options: &TestOptions) -> TestReport {
+/// Is told how many tests are done, of how many. Called from several threads.
+pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
+
+/// Runs the selected tests.
+pub fn run(
+    runtime: &Runtime,
+    selection: &Selection,
+    options: &TestOptions,
+    progress: Progress<'_>,
+) -> TestReport {
     let manifest = runtime.manifest();
-    if let Some(id) = &selection.id {
-        let found = EndpointKind::ALL
-            .into_iter()
-            .filter(|kind| selection.kind.is_none_or(|wanted| wanted == *kind))
-            .find_map(|kind| manifest.endpoint(kind, id));
-        return TestReport::One(match found {
-            Some(endpoint) => endpoint_tests(runtime, endpoint, options),
-            None => EndpointReport::missing(format!(
-                "Endpoint not found: {}/{id}",
-                selection.kind.unwrap_or(EndpointKind::Tool)
-            )),
-        });
+    let one = selection.id.as_deref();
+    let endpoints: Vec<&Endpoint> = match one {
+        Some(id) => match find(&manifest, selection.kind, id) {
+            Some(endpoint) => vec![endpoint],
+            None => {
+                return TestReport::One(EndpointReport::missing(format!(
+                    "Endpoint not found: {}/{id}",
+                    selection.kind.unwrap_or(EndpointKind::Tool)
+                )));
+            }
+        },
+        None => manifest
+            .endpoints
+            .iter()
+            .filter(|e| selection.kind.is_none_or(|kind| kind == e.kind))
+            .collect(),
+    };
+    let mut results = run_all(runtime, &endpoints, options, progress).into_iter();
+    let mut reports = endpoints.iter().map(|endpoint| EndpointEntry {
+        endpoint: format!("{}/{}", endpoint.kind, endpoint.id()),
+        path: endpoint.path.clone(),
+        test_results: EndpointReport::new(results.by_ref().take(endpoint.tests.len()).collect()),
+    });
+    match (one, reports.next()) {
+        (Some(_), Some(entry)) => TestReport::One(entry.test_results),
+        (_, first) => TestReport::all(first.into_iter().chain(reports).collect()),
     }
-    let endpoints = manifest
-        .endpoints
-        .iter()
-        .filter(|e| selection.kind.is_none_or(|kind| kind == e.kind))
-        .map(|endpoint| EndpointEntry {
-            endpoint: format!("{}/{}", endpoint.kind, endpoint.id()),
-            path: endpoint.path.clone(),
-            test_results: endpoint_tests(runtime, endpoint, options),
-        })
-        .collect();
-    TestReport::all(endpoints)
 }
 
-fn endpoint_tests(runtime: &Runtime, endpoint: &Endpoint, options: &TestOptions) -> EndpointReport {
-    EndpointReport::new(
-        endpoint
-            .tests
-            .iter()
-            .map(|test| one(runtime, endpoint, test, options))
-            .collect(),
-    )
+fn find<'a>(manifest: &'a Manifest, kind: Option<EndpointKind>, id: &str) -> Option<&'a Endpoint> {
+    EndpointKind::ALL
+        .into_iter()
+        .filter(|k| kind.is_none_or(|wanted| wanted == *k))
+        .find_map(|kind| manifest.endpoint(kind, id))
+}
+
+/// The results of all tests, in the order of their declaration.
+fn run_all(
+    runtime: &Runtime,
+    endpoints: &[&Endpoint],
+    options: &TestOptions,
+    progress: Progress<'_>,
+) -> Vec<TestResult> {
+    let tests: Vec<(&Endpoint, &TestCase)> = endpoints
+        .iter()
+        .flat_map(|endpoint| endpoint.tests.iter().map(|test| (*endpoint, test)))
+        .collect();
+    let results: Vec<Mutex<Option<TestResult>>> = tests.iter().map(|_| Mutex::default()).collect();
+    let done = AtomicUsize::new(0);
+    let run = |index: &usize, roll_back: bool| {
+        let (Some((endpoint, test)), Some(slot)) = (tests.get(*index), results.get(*index)) else {
+            return;
+        };
+        let result = one(runtime, endpoint, test, options, roll_back);
+        *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        progress(done.fetch_add(1, Ordering::Relaxed) + 1, tests.len());
+    };
+    let (writing, reading): (Vec<usize>, Vec<usize>) =
+        (0..tests.len()).partition(|i| tests.get(*i).is_some_and(|(e, _)| may_write(&e.body)));
+    if options.persist && !writing.is_empty() {
+        (0..tests.len()).for_each(|index| run(&index, false));
+    } else {
+        let next = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..THREADS.min(reading.len()) {
+                scope.spawn(|| {
+                    while let Some(index) = reading.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        run(index, false);
+                    }
+                });
+            }
+        });
+        writing.iter().for_each(|index| run(index, true));
+    }
+    results
+        .into_iter()
+        .filter_map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner))
+        .collect()
+}
+
+/// Whether running it may leave something in the database. Of Python nothing is known, and a volatile
+/// function may move a sequence.
+fn may_write(body: &Body) -> bool {
+    match body {
+        Body::Sql(sql) => sql.effects.writes || sql.effects.volatile,
+        Body::Python(_) => true,
+        Body::Prompt(_) => false,
+    }
 }
 
 fn one(
@@ -74,6 +149,7 @@ fn one(
     endpoint: &Endpoint,
     test: &TestCase,
     options: &TestOptions,
+    roll_back: bool,
 ) -> TestResult {
     let context = test.user_context.as_ref().and_then(Value::as_object);
     let user = options
@@ -90,7 +166,11 @@ fn one(
         ..Caller::default()
     };
     let started = Instant::now();
-    let outcome = runtime.call(&call);
+    let outcome = if roll_back {
+        runtime.call_and_roll_back(&call)
+    } else {
+        runtime.call(&call)
+    };
     let time = started.elapsed().as_secs_f64();
     judge(endpoint.kind, test, outcome, time)
 }
@@ -137,7 +217,7 @@ fn judge(
                 }
                 (None, false) => {
                     result.status = Status::Error;
-                    result.error_cause = Some(error.cause().unwrap_or(&text).to_owned());
+                    result.error_cause = error.cause().map(str::to_owned);
                     result.error = Some(text);
                     result.note = error
                         .decision()

@@ -81,10 +81,21 @@ impl EndpointReport {
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct EndpointEntry {
-    /// `tool/x`
+    /// `tool/x`, or the absolute path of a file that holds no endpoint.
     pub endpoint: String,
     pub path: String,
     pub test_results: EndpointReport,
+}
+
+impl EndpointEntry {
+    /// How people call it: the endpoint, or the file where that holds none.
+    pub fn label(&self) -> &str {
+        if self.endpoint.ends_with(&self.path) {
+            &self.path
+        } else {
+            &self.endpoint
+        }
+    }
 }
 
 /// A whole run: of one endpoint, or of several.
