@@ -39,6 +39,14 @@ pub fn output_schema(returns: &TypeDef) -> Value {
     })
 }
 
+/// The format `timestamp` (seconds since 1970) is ours alone; JSON Schema can only describe it. It
+/// ends before the years that have five digits.
+const TIMESTAMP: &str = r"^(-[0-5]?[0-9]{1,10}|1?[0-9]{1,11}|2[0-4][0-9]{10})(\.[0-9]+)?$";
+
+fn is_timestamp(ty: &TypeDef) -> bool {
+    ty.kind == TypeKind::String && ty.format == Some(Format::Timestamp)
+}
+
 /// One declared type.
 pub fn type_schema(ty: &TypeDef) -> Value {
     let mut schema = Map::new();
@@ -46,8 +54,8 @@ pub fn type_schema(ty: &TypeDef) -> Value {
     if let Some(description) = &ty.description {
         schema.insert("description".into(), description.clone().into());
     }
-    // `timestamp` (seconds since the epoch) is ours alone; JSON Schema has no name for it.
     if let Some(format) = ty.format
+        && ty.kind == TypeKind::String
         && format != Format::Timestamp
     {
         schema.insert("format".into(), format.as_str().into());
@@ -74,15 +82,25 @@ pub fn type_schema(ty: &TypeDef) -> Value {
             schema.insert(key.into(), value.into());
         }
     }
-    if let Some(pattern) = &ty.pattern {
-        schema.insert("pattern".into(), pattern.clone().into());
+    match (&ty.pattern, is_timestamp(ty)) {
+        (Some(pattern), false) => {
+            schema.insert("pattern".into(), pattern.clone().into());
+        }
+        (None, true) => {
+            schema.insert("pattern".into(), TIMESTAMP.into());
+        }
+        (Some(pattern), true) => {
+            schema.insert("pattern".into(), pattern.clone().into());
+            schema.insert("allOf".into(), json!([{ "pattern": TIMESTAMP }]));
+        }
+        (None, false) => {}
     }
     for (key, value) in [
+        ("multipleOf", &ty.multiple_of),
         ("minimum", &ty.minimum),
         ("maximum", &ty.maximum),
         ("exclusiveMinimum", &ty.exclusive_minimum),
         ("exclusiveMaximum", &ty.exclusive_maximum),
-        ("multipleOf", &ty.multiple_of),
     ] {
         if let Some(value) = value {
             schema.insert(key.into(), Value::Number(value.clone()));

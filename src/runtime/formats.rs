@@ -6,6 +6,7 @@
 use std::sync::LazyLock;
 
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime};
+use mxcp_artifact::Format;
 use mxcp_python::Cell;
 use regex::Regex;
 
@@ -15,16 +16,31 @@ pub(crate) type Check = fn(&str) -> bool;
 pub(crate) const CHECKS: [(&str, Check); 7] = [
     ("email", is_email),
     ("uri", is_uri),
-    ("date", |text| date(text).is_some() || is_infinite(text)),
+    ("date", |text| {
+        date(text).is_some_and(|day| date_text(day) == text) || is_infinite(text)
+    }),
     ("time", |text| time(text).is_some()),
     ("date-time", |text| {
         date_time(text).is_some() || is_infinite(text)
     }),
     ("duration", is_duration),
     ("timestamp", |text| {
-        date_time(text).is_some() || text.trim().parse::<f64>().is_ok()
+        date_time(text).is_some() || timestamp(text).is_some()
     }),
 ];
+
+/// What a text of a format looks like, for messages.
+pub(crate) fn expected(format: Format) -> &'static str {
+    match format {
+        Format::Email => "expected an e-mail address",
+        Format::Uri => "expected a scheme, a colon and the rest",
+        Format::Date => "expected YYYY-MM-DD",
+        Format::Time => "expected HH:MM:SS",
+        Format::DateTime => "expected ISO 8601",
+        Format::Duration => "expected ISO 8601",
+        Format::Timestamp => "expected seconds since 1970",
+    }
+}
 
 fn is_infinite(text: &str) -> bool {
     text == "infinity" || text == "-infinity"
@@ -34,15 +50,27 @@ fn matches(pattern: &LazyLock<Option<Regex>>, text: &str) -> bool {
     pattern.as_ref().is_some_and(|p| p.is_match(text))
 }
 
+/// Everything with a dot behind the sign, and what the standard allows besides: a quoted name, a
+/// host without a dot.
 pub(crate) fn is_email(text: &str) -> bool {
     static PATTERN: LazyLock<Option<Regex>> =
         LazyLock::new(|| Regex::new(r"^[^@\s]+@[^@\s]+\.[^@\s]+$").ok());
+    static STANDARD: LazyLock<Option<jsonschema::Validator>> = LazyLock::new(|| {
+        jsonschema::options()
+            .should_validate_formats(true)
+            .offline()
+            .build(&serde_json::json!({"format": "email"}))
+            .ok()
+    });
     matches(&PATTERN, text)
+        || STANDARD
+            .as_ref()
+            .is_some_and(|s| s.is_valid(&serde_json::Value::from(text)))
 }
 
 pub(crate) fn is_uri(text: &str) -> bool {
     static PATTERN: LazyLock<Option<Regex>> =
-        LazyLock::new(|| Regex::new(r"^[A-Za-z][A-Za-z0-9+.\-]*:\S*$").ok());
+        LazyLock::new(|| Regex::new(r"^[A-Za-z][A-Za-z0-9+.\-]*:").ok());
     matches(&PATTERN, text)
 }
 
@@ -58,32 +86,58 @@ pub(crate) fn is_duration(text: &str) -> bool {
 }
 
 pub(crate) fn date(text: &str) -> Option<NaiveDate> {
-    NaiveDate::parse_from_str(text.trim(), "%Y-%m-%d").ok()
+    let text = text.trim();
+    // The reader would skip blanks between the numbers as well.
+    text.bytes()
+        .all(|b| b.is_ascii_digit() || b == b'-' || b == b'+')
+        .then(|| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok())?
+}
+
+pub(crate) fn date_text(date: NaiveDate) -> String {
+    date.format("%Y-%m-%d").to_string()
+}
+
+// `20240131`, and `2024-W05-3`, the third day of the fifth week.
+fn other_date(text: &str) -> Option<NaiveDate> {
+    ["%Y%m%d", "%G-W%V-%u"]
+        .iter()
+        .find_map(|format| NaiveDate::parse_from_str(text, format).ok())
+}
+
+fn clock(text: &str, formats: &[&str]) -> Option<NaiveTime> {
+    let text = text.replace(',', ".");
+    text.bytes()
+        .all(|b| b.is_ascii_digit() || b == b':' || b == b'.')
+        .then(|| {
+            formats
+                .iter()
+                .find_map(|format| NaiveTime::parse_from_str(&text, format).ok())
+        })?
 }
 
 /// A time of day, with an offset in seconds if the text has one.
 pub(crate) fn time(text: &str) -> Option<(NaiveTime, Option<i32>)> {
     let (text, offset) = split_offset(text.trim());
-    let time = ["%H:%M:%S%.f", "%H:%M"]
-        .iter()
-        .find_map(|format| NaiveTime::parse_from_str(text, format).ok())?;
+    let time = clock(text, &["%H:%M:%S%.f", "%H:%M"])?;
     Some((time, offset?))
 }
 
 /// A moment, with an offset in seconds if the text has one.
 pub(crate) fn date_time(text: &str) -> Option<(NaiveDateTime, Option<i32>)> {
     let text = text.trim();
-    if let Some(date) = date(text) {
+    if let Some(date) = date(text).or_else(|| other_date(text)) {
         return Some((date.and_time(NaiveTime::MIN), None));
     }
     let at = text.find(['T', 't', ' '])?;
     let (day, rest) = (text.get(..at)?, text.get(at + 1..)?);
-    let day = date(day).or_else(|| NaiveDate::parse_from_str(day, "%Y%m%d").ok())?;
-    let (clock, offset) = split_offset(rest);
-    let clock = ["%H:%M:%S%.f", "%H:%M", "%H%M%S%.f", "%H%M"]
-        .iter()
-        .find_map(|format| NaiveTime::parse_from_str(clock, format).ok())?;
-    Some((day.and_time(clock), offset?))
+    let day = date(day).or_else(|| other_date(day))?;
+    let (time, offset) = split_offset(rest);
+    let time = match time.parse::<u32>() {
+        // The hour alone.
+        Ok(hour) if time.len() == 2 => NaiveTime::from_hms_opt(hour, 0, 0),
+        _ => clock(time, &["%H:%M:%S%.f", "%H:%M", "%H%M%S%.f", "%H%M"]),
+    }?;
+    Some((day.and_time(time), offset?))
 }
 
 // `None` inside means that what looks like an offset is none.
@@ -110,15 +164,33 @@ fn split_offset(text: &str) -> (&str, Option<Option<i32>>) {
     (clock.trim_end(), seconds.map(|s| Some(s * sign)))
 }
 
-/// Seconds since the epoch as a moment in UTC.
-pub(crate) fn from_epoch(seconds: f64) -> Option<NaiveDateTime> {
+/// Seconds since the epoch: their plain decimal spelling, and the moment in UTC. Between the years 68
+/// and 9892, as the pattern says that clients see: no Python function could receive a year of five
+/// digits.
+pub(crate) fn timestamp(text: &str) -> Option<(String, NaiveDateTime)> {
+    let text = text.trim();
+    let seconds: f64 = text.parse().ok()?;
+    if !(-60e9..=250e9).contains(&seconds) {
+        return None;
+    }
     #[expect(
         clippy::cast_possible_truncation,
         reason = "the range is checked; fractions of a microsecond are dropped"
     )]
-    let micros =
-        (seconds.is_finite() && seconds.abs() < 9e12).then(|| (seconds * 1e6).round() as i64)?;
-    DateTime::from_timestamp_micros(micros).map(|t| t.naive_utc())
+    let micros = (seconds * 1e6).round() as i64;
+    let moment = DateTime::from_timestamp_micros(micros)?.naive_utc();
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+    let plain = [whole, fraction]
+        .iter()
+        .all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
+        && (whole == "0" || !whole.starts_with('0'));
+    let text = if plain {
+        text.to_owned()
+    } else {
+        seconds.to_string()
+    };
+    Some((text, moment))
 }
 
 /// `2024-01-31T10:11:12.500000+02:00`

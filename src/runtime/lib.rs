@@ -10,6 +10,7 @@ mod access;
 mod artifact;
 mod call;
 mod database;
+mod fault;
 mod formats;
 mod input;
 mod options;
@@ -25,6 +26,8 @@ mod schema;
 pub mod server;
 pub mod testing;
 
+#[cfg(test)]
+mod agreement;
 #[cfg(test)]
 mod python_tests;
 #[cfg(test)]

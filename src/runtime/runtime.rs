@@ -161,9 +161,10 @@ impl Runtime {
             .output
             .as_ref()
             .filter(|_| !call.skip_output_validation);
-        if let Some(output) = output {
-            output.check(&value).map_err(CallError::InvalidOutput)?;
-        }
+        let value = match output {
+            Some(output) => output.accept(value).map_err(CallError::InvalidOutput)?,
+            None => value,
+        };
 
         let value = match &facts {
             Some(facts) => compiled

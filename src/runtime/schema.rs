@@ -1,24 +1,18 @@
 //! Declared types as compiled validators, whose messages are those that projects know.
 //!
-//! Arguments and results share it. What differs: an argument was converted before, so formats are
-//! already checked, and null is allowed only where a property is optional; in a result null is
-//! allowed anywhere, because SQL cannot promise otherwise.
+//! Arguments are judged by the very schema that clients see. In a result null is allowed anywhere,
+//! because SQL cannot promise otherwise, and its formats are those that SQL and Python write.
 
 use std::fmt;
 
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::paths::LocationSegment;
-use mxcp_artifact::{TypeDef, TypeKind};
-use serde_json::{Map, Value, json};
+use mxcp_artifact::{TypeDef, TypeKind, schema_json};
+use serde_json::{Value, json};
 
+use crate::fault::{Fault, Step};
 use crate::formats;
 use crate::repr;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Side {
-    Input,
-    Output,
-}
 
 /// A compiled type.
 pub(crate) struct Validator(Result<jsonschema::Validator, String>);
@@ -30,134 +24,130 @@ impl fmt::Debug for Validator {
 }
 
 impl Validator {
-    /// Compiles a type. One that cannot be compiled (a `pattern` that is no regular expression)
-    /// accepts nothing and says why.
-    pub(crate) fn new(ty: &TypeDef, side: Side) -> Self {
+    /// The type of an argument. Its formats are read before, in more spellings than the schema has.
+    pub(crate) fn input(ty: &TypeDef) -> Self {
+        Self::build(&schema_json::type_schema(ty), false)
+    }
+
+    /// The type of a result.
+    pub(crate) fn output(ty: &TypeDef) -> Self {
+        Self::build(&for_results(ty, schema_json::type_schema(ty)), true)
+    }
+
+    // A type that cannot be compiled (a `pattern` that is no regular expression) accepts nothing and
+    // says why.
+    fn build(schema: &Value, formats: bool) -> Self {
         let mut options = jsonschema::options()
             .with_draft(jsonschema::Draft::Draft202012)
-            .should_validate_formats(true)
+            .should_validate_formats(formats)
             .offline();
-        for (name, check) in formats::CHECKS {
-            options = options.with_format(format!("mxcp-{name}"), check);
+        if formats {
+            for (name, check) in formats::CHECKS {
+                options = options.with_format(name, check);
+            }
         }
-        let schema = schema(ty, side, side == Side::Output);
         Self(
             options
-                .build(&schema)
+                .build(schema)
                 .map_err(|e| format!("the declared type is not valid: {e}")),
         )
     }
 
     /// The first violation, with the place where it is.
-    pub(crate) fn check(&self, value: &Value) -> Result<(), String> {
-        let validator = self.0.as_ref().map_err(Clone::clone)?;
-        match validator.validate(value) {
-            Ok(()) => Ok(()),
-            Err(error) => Err(message(&error)),
-        }
+    pub(crate) fn check(&self, value: &Value) -> Result<(), Fault> {
+        let validator = match &self.0 {
+            Ok(validator) => validator,
+            Err(text) => return Err(Fault::new(text, value).without_value()),
+        };
+        validator.validate(value).map_err(|error| fault(&error))
     }
 }
 
-fn schema(ty: &TypeDef, side: Side, nullable: bool) -> Value {
-    let mut out = Map::new();
-    let name = ty.kind.as_str();
-    out.insert(
-        "type".into(),
-        if nullable {
-            json!([name, "null"])
-        } else {
-            name.into()
-        },
-    );
-    if let (Side::Output, TypeKind::String, Some(format)) = (side, ty.kind, ty.format) {
-        out.insert("format".into(), format!("mxcp-{}", format.as_str()).into());
+/// The schema of an argument as that of a result.
+fn for_results(ty: &TypeDef, schema: Value) -> Value {
+    let Value::Object(mut schema) = schema else {
+        return schema;
+    };
+    schema.insert("type".into(), json!([ty.kind.as_str(), "null"]));
+    if let Some(Value::Array(allowed)) = schema.get_mut("enum")
+        && !allowed.contains(&Value::Null)
+    {
+        allowed.push(Value::Null);
     }
-    if let Some(allowed) = &ty.allowed {
-        let mut allowed = allowed.clone();
-        if nullable && !allowed.contains(&Value::Null) {
-            allowed.push(Value::Null);
-        }
-        out.insert("enum".into(), allowed.into());
+    if let (TypeKind::String, Some(format)) = (ty.kind, ty.format) {
+        schema.insert("format".into(), format.as_str().into());
+        // What SQL writes is a moment, not seconds.
+        schema.shift_remove("allOf");
+        match &ty.pattern {
+            Some(pattern) => schema.insert("pattern".into(), pattern.clone().into()),
+            None => schema.shift_remove("pattern"),
+        };
     }
-    for (key, value) in [
-        ("minLength", ty.min_length),
-        ("maxLength", ty.max_length),
-        ("minItems", ty.min_items),
-        ("maxItems", ty.max_items),
-    ] {
-        if let Some(value) = value {
-            out.insert(key.into(), value.into());
-        }
+    if let Some(item) = &ty.items {
+        let inner = schema.shift_remove("items").unwrap_or_default();
+        schema.insert("items".into(), for_results(item, inner));
     }
-    if let Some(pattern) = &ty.pattern {
-        out.insert("pattern".into(), pattern.clone().into());
-    }
-    for (key, value) in [
-        ("multipleOf", &ty.multiple_of),
-        ("minimum", &ty.minimum),
-        ("maximum", &ty.maximum),
-        ("exclusiveMinimum", &ty.exclusive_minimum),
-        ("exclusiveMaximum", &ty.exclusive_maximum),
-    ] {
-        if let Some(value) = value {
-            out.insert(key.into(), Value::Number(value.clone()));
+    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        for property in ty.properties.iter().flatten() {
+            if let Some(inner) = properties.get_mut(&property.name) {
+                *inner = for_results(&property.ty, inner.take());
+            }
         }
     }
-    if ty.unique_items {
-        out.insert("uniqueItems".into(), true.into());
-    }
-    if let Some(items) = &ty.items {
-        out.insert("items".into(), schema(items, side, side == Side::Output));
-    }
-    if let Some(properties) = &ty.properties {
-        let properties: Map<String, Value> = properties
-            .iter()
-            .map(|p| {
-                let nullable = side == Side::Output || !ty.required.contains(&p.name);
-                (p.name.clone(), schema(&p.ty, side, nullable))
-            })
-            .collect();
-        out.insert("properties".into(), properties.into());
-    }
-    if !ty.required.is_empty() {
-        out.insert("required".into(), ty.required.clone().into());
-    }
-    if !ty.allows_additional() {
-        out.insert("additionalProperties".into(), false.into());
-    }
-    out.into()
+    schema.into()
 }
 
-fn message(error: &jsonschema::ValidationError<'_>) -> String {
-    let mut out = String::new();
-    for segment in error.instance_path() {
-        match segment {
-            LocationSegment::Property(name) => out.push_str(&format!("Property '{name}': ")),
-            LocationSegment::Index(index) => out.push_str(&format!("Array item {index}: ")),
-        }
-    }
-    out.push_str(&detail(error));
-    out
-}
-
-fn detail(error: &jsonschema::ValidationError<'_>) -> String {
+fn fault(error: &jsonschema::ValidationError<'_>) -> Fault {
     let value = error.instance();
-    match error.kind() {
-        ValidationErrorKind::Type { kind } => {
+    let mut fault = match error.kind() {
+        ValidationErrorKind::Type { kind } => Fault::new(
             format!(
                 "Expected {}, got {}",
                 expected(kind),
                 repr::type_name(value)
-            )
+            ),
+            value,
+        ),
+        ValidationErrorKind::Enum { options } => {
+            let options: Vec<Value> = options
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter(|value| !value.is_null())
+                .cloned()
+                .collect();
+            Fault::new(format!("Must be one of: {}", repr::list(&options)), value)
         }
-        ValidationErrorKind::Enum { options } => match options.as_array() {
-            Some(options) => {
-                let options: Vec<Value> =
-                    options.iter().filter(|v| !v.is_null()).cloned().collect();
-                format!("Must be one of: {}", repr::list(&options))
-            }
-            None => "Value is not allowed".into(),
-        },
+        ValidationErrorKind::Format { format } => {
+            let name = match format.as_str() {
+                "uri" => "URI",
+                other => other,
+            };
+            Fault::new(format!("Invalid {name} format"), value).named(repr::text(value))
+        }
+        ValidationErrorKind::Required { property } => Fault::new(
+            format!("Missing required properties: {}", repr::text(property)),
+            value,
+        ),
+        ValidationErrorKind::AdditionalProperties { unexpected } => Fault::new(
+            format!("Unexpected property: {}", unexpected.join(", ")),
+            value,
+        ),
+        kind => Fault::new(constraint(kind).unwrap_or_else(|| error.to_string()), value),
+    };
+    fault.path = error
+        .instance_path()
+        .into_iter()
+        .map(|segment| match segment {
+            LocationSegment::Property(name) => Step::Property(name.to_string()),
+            LocationSegment::Index(index) => Step::Item(index),
+        })
+        .collect();
+    fault
+}
+
+fn constraint(kind: &ValidationErrorKind) -> Option<String> {
+    Some(match kind {
         ValidationErrorKind::MultipleOf { multiple_of } => {
             format!("Value must be multiple of {multiple_of}")
         }
@@ -181,18 +171,8 @@ fn detail(error: &jsonschema::ValidationError<'_>) -> String {
         ValidationErrorKind::Pattern { pattern } => {
             format!("String must match the pattern {pattern}")
         }
-        ValidationErrorKind::Format { format } => {
-            let format = format.strip_prefix("mxcp-").unwrap_or(format);
-            format!("Invalid {format} format: {}", repr::text(value))
-        }
-        ValidationErrorKind::Required { property } => {
-            format!("Missing required properties: {}", repr::text(property))
-        }
-        ValidationErrorKind::AdditionalProperties { unexpected } => {
-            format!("Unexpected property: {}", unexpected.join(", "))
-        }
-        _ => error.to_string(),
-    }
+        _ => return None,
+    })
 }
 
 fn expected(kind: &jsonschema::error::TypeKind) -> String {

@@ -147,11 +147,11 @@ fn a_call_converts_decides_runs_and_checks() {
     );
     assert_eq!(
         call(&runtime, "get", json!({}), None),
-        Err("Required parameter missing: id".into())
+        Err("Required parameter missing: id; expected string, e.g. 'example'".into())
     );
     assert_eq!(
         call(&runtime, "raw", json!({"undeclared": 1}), None),
-        Err("Unknown parameter: undeclared".into())
+        Err("Unknown parameter: undeclared; there are no parameters".into())
     );
     assert_eq!(
         call(&runtime, "bad", json!({}), None),

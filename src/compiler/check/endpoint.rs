@@ -3,7 +3,7 @@
 use mxcp_artifact::EndpointKind;
 use mxcp_base::{Severity, SourceFile, codes};
 
-use super::{documents, policy, prompt, python, shape_findings, sql, tests};
+use super::{documents, policy, prompt, python, shape_findings, sql, tests, types};
 use crate::Db;
 use crate::documents::{endpoint_def, parse_yaml};
 use crate::finding::{Anchor, Finding};
@@ -53,6 +53,7 @@ pub(super) fn check_endpoint(db: &dyn Db, file: SourceFile, findings: &mut Vec<F
     if def.kind == EndpointKind::Resource {
         prompt::check_uri(file, def, findings);
     }
+    types::check_types(db, file, def, findings);
     policy::check_policies(db, file, def, findings);
     tests::check_tests(file, def, findings);
 }

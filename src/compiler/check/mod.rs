@@ -15,6 +15,7 @@ pub mod python;
 pub mod result;
 pub mod sql;
 pub mod tests;
+pub mod types;
 
 use mxcp_base::{Content, SourceFile, codes};
 

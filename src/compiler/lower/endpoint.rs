@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use mxcp_artifact::{
-    Action, Annotations, EndpointKind, Parameter, PromptMessage, TestCase, TypeDef,
+    Action, Annotations, EndpointKind, Parameter, PromptMessage, TestCase, TypeDef, TypeKind,
 };
 use mxcp_base::paths;
 use mxcp_syntax::yaml::{Node, YamlFile};
 use serde_json::Value;
 
-use super::types::lower_type;
+use super::types::{lower_type, lower_value};
 use crate::site::{boolean, string};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -122,6 +122,9 @@ pub fn lower_endpoint(yaml: &YamlFile, kind: EndpointKind) -> Option<EndpointDef
     };
     let returns = returns.filter(|n| !n.is_null());
     let policies = node.get("policies");
+    let parameters = lower_parameters(node.get("parameters"));
+    let tests = node.get("tests").into_iter().flat_map(|n| n.items());
+    let tests = tests.map(|test| lower_test(test, &parameters)).collect();
     Some(EndpointDef {
         kind,
         name: string(node.get("name")),
@@ -132,7 +135,7 @@ pub fn lower_endpoint(yaml: &YamlFile, kind: EndpointKind) -> Option<EndpointDef
         mime_type: string(node.get("mime_type")),
         annotations: lower_annotations(node.get("annotations")),
         language,
-        parameters: lower_parameters(node.get("parameters")),
+        parameters,
         return_key,
         has_return: returns.is_some(),
         returns: returns.and_then(lower_type),
@@ -141,10 +144,7 @@ pub fn lower_endpoint(yaml: &YamlFile, kind: EndpointKind) -> Option<EndpointDef
         messages: lower_messages(node.get("messages")),
         input_policies: lower_policies(policies.and_then(|p| p.get("input"))),
         output_policies: lower_policies(policies.and_then(|p| p.get("output"))),
-        tests: node
-            .get("tests")
-            .map(|n| n.items().map(lower_test).collect())
-            .unwrap_or_default(),
+        tests,
         enabled: boolean(node.get("enabled")).unwrap_or(true),
         metadata: root
             .get("metadata")
@@ -215,7 +215,7 @@ fn lower_policies(node: Option<Node<'_>>) -> Vec<PolicyDef> {
         .collect()
 }
 
-fn lower_test(node: Node<'_>) -> TestCase {
+fn lower_test(node: Node<'_>, parameters: &[ParameterDef]) -> TestCase {
     let value = |key: &str| node.get(key).filter(|n| !n.is_null()).map(|n| n.to_json());
     TestCase {
         name: string(node.get("name")).unwrap_or_default(),
@@ -225,7 +225,20 @@ fn lower_test(node: Node<'_>) -> TestCase {
             .map(|n| n.items())
             .into_iter()
             .flatten()
-            .filter_map(|a| Some((string(a.get("key"))?, a.get("value")?.to_json())))
+            .filter_map(|a| {
+                let (key, value) = (string(a.get("key"))?, a.get("value")?);
+                let ty = parameters
+                    .iter()
+                    .find(|p| p.name == key)
+                    .and_then(|p| p.ty.as_ref());
+                let text = ty.is_some_and(|ty| ty.kind == TypeKind::String);
+                let value = if text {
+                    lower_value(TypeKind::String, value)
+                } else {
+                    value.to_json()
+                };
+                Some((key, value))
+            })
             .collect(),
         user_context: value("user_context"),
         // `result: null` expects null; `result:` with nothing behind it states nothing.

@@ -4,13 +4,17 @@ use mxcp_artifact::{Parameter, TypeKind};
 use mxcp_python::Cell;
 use serde_json::{Map, Value};
 
-use super::convert::{convert, is_allowed};
-use super::typed;
+use super::checked::accept;
+use super::coerce::{self, canonical};
+use super::equal;
+use super::example::example;
+use super::typed::{Target, typed};
 use crate::call::PARAMETER_ERROR;
 use crate::database::bind::declared_type;
 use crate::database::execute::Argument;
+use crate::fault::{Fault, as_example};
 use crate::repr;
-use crate::schema::{Side, Validator};
+use crate::schema::Validator;
 
 /// The parameters of an endpoint, ready to check arguments.
 #[derive(Debug)]
@@ -23,12 +27,7 @@ impl Inputs {
         Self {
             parameters: parameters
                 .iter()
-                .map(|p| {
-                    // Allowed values have a message of their own.
-                    let mut ty = p.ty.clone();
-                    ty.allowed = None;
-                    (p.clone(), Validator::new(&ty, Side::Input))
-                })
+                .map(|p| (p.clone(), Validator::input(&p.ty)))
                 .collect(),
         }
     }
@@ -48,11 +47,11 @@ impl Inputs {
     ) -> Result<Map<String, Value>, String> {
         for (parameter, _) in &self.parameters {
             if parameter.is_required() && !arguments.contains_key(&parameter.name) {
-                return Err(format!("Required parameter missing: {}", parameter.name));
+                return Err(missing(parameter));
             }
         }
         if let Some(name) = arguments.keys().find(|name| self.get(name).is_none()) {
-            return Err(format!("Unknown parameter: {name}"));
+            return Err(self.unknown(name));
         }
         let mut out = Map::with_capacity(self.parameters.len());
         for (parameter, validator) in &self.parameters {
@@ -63,13 +62,25 @@ impl Inputs {
         Ok(out)
     }
 
+    fn unknown(&self, name: &str) -> String {
+        let known: Vec<&str> = self
+            .parameters
+            .iter()
+            .map(|(p, _)| p.name.as_str())
+            .collect();
+        match known.as_slice() {
+            [] => format!("Unknown parameter: {name}; there are no parameters"),
+            known => format!("Unknown parameter: {name}; expected {}", known.join(", ")),
+        }
+    }
+
     /// Processed arguments as SQL binds them.
     pub(crate) fn arguments(&self, values: &Map<String, Value>) -> Vec<Argument> {
         self.parameters
             .iter()
             .map(|(parameter, _)| Argument {
                 name: parameter.name.clone(),
-                value: cell(parameter, values),
+                value: cell(parameter, values, Target::Sql),
                 ty: Some(declared_type(&parameter.ty)),
             })
             .collect()
@@ -79,15 +90,33 @@ impl Inputs {
     pub(crate) fn cells(&self, values: &Map<String, Value>) -> Vec<(String, Cell)> {
         self.parameters
             .iter()
-            .map(|(parameter, _)| (parameter.name.clone(), cell(parameter, values)))
+            .map(|(parameter, _)| {
+                (
+                    parameter.name.clone(),
+                    cell(parameter, values, Target::Python),
+                )
+            })
             .collect()
     }
 }
 
-fn cell(parameter: &Parameter, values: &Map<String, Value>) -> Cell {
+fn cell(parameter: &Parameter, values: &Map<String, Value>, target: Target) -> Cell {
     values
         .get(&parameter.name)
-        .map_or(Cell::Null, |value| typed(&parameter.ty, value))
+        .map_or(Cell::Null, |value| typed(&parameter.ty, value, target))
+}
+
+fn missing(parameter: &Parameter) -> String {
+    let mut text = format!(
+        "Required parameter missing: {}; expected {}",
+        parameter.name,
+        parameter.ty.kind.as_str()
+    );
+    if let Some(shown) = example(&parameter.ty).as_ref().and_then(as_example) {
+        text.push_str(", ");
+        text.push_str(&shown);
+    }
+    text
 }
 
 fn argument(
@@ -96,9 +125,8 @@ fn argument(
     sent: Option<Value>,
     lenient_strings: bool,
 ) -> Result<Value, String> {
-    let at = |detail: String| format!("{PARAMETER_ERROR}{}': {detail}", parameter.name);
     let ty = &parameter.ty;
-    let sent = match sent {
+    let value = match sent {
         Some(Value::String(text))
             if lenient_strings && text == "null" && ty.kind != TypeKind::String =>
         {
@@ -107,36 +135,39 @@ fn argument(
         Some(value) => value,
         None => ty.default.clone().unwrap_or(Value::Null),
     };
-    if sent.is_null() {
-        return if parameter.is_required() {
-            Err(at(format!(
-                "Expected {}, got null; the parameter is required",
-                ty.kind.as_str()
-            )))
-        } else {
-            Ok(Value::Null)
-        };
-    }
-    let not_allowed = || {
-        let allowed: Vec<Value> = ty.allowed.iter().flatten().cloned().collect();
-        format!(
-            "Invalid value for {}. Must be one of: {}",
+    let accepted = match value {
+        Value::Null if parameter.is_required() => {
+            Err(coerce::null(ty.kind).expecting("the parameter is required"))
+        }
+        Value::Null => return Ok(Value::Null),
+        value => accept(ty, validator, value),
+    };
+    accepted
+        .map(|value| canonical(ty, value))
+        .map_err(|fault| refusal(parameter, &fault))
+}
+
+fn refusal(parameter: &Parameter, fault: &Fault) -> String {
+    let ty = &parameter.ty;
+    let example = fault.place(ty).0.and_then(example);
+    let whole = fault.value.as_ref().filter(|_| fault.path.is_empty());
+    match (&ty.allowed, whole) {
+        // Allowed values have a message of their own.
+        (Some(allowed), Some(value)) if !allowed.iter().any(|a| equal(a, value)) => {
+            let text = format!(
+                "Invalid value for {}. Must be one of: {}",
+                parameter.name,
+                repr::list(allowed)
+            );
+            let fault = Fault::new(text, value);
+            fault.explain(ty, example.as_ref())
+        }
+        _ => format!(
+            "{PARAMETER_ERROR}{}': {}",
             parameter.name,
-            repr::list(&allowed)
-        )
-    };
-    let converted = match convert(ty, sent.clone()) {
-        Ok(value) => value,
-        Err(_) if ty.allowed.is_some() => return Err(not_allowed()),
-        Err(detail) => return Err(at(detail)),
-    };
-    if let Some(allowed) = &ty.allowed
-        && !is_allowed(allowed, &sent, &converted)
-    {
-        return Err(not_allowed());
+            fault.explain(ty, example.as_ref())
+        ),
     }
-    validator.check(&converted).map_err(at)?;
-    Ok(converted)
 }
 
 #[cfg(test)]
@@ -168,19 +199,19 @@ mod tests {
         );
         assert_eq!(
             process(&inputs, json!({})),
-            Err("Required parameter missing: id".into())
+            Err("Required parameter missing: id; expected integer, e.g. 1".into())
         );
         assert_eq!(
             process(&inputs, json!({"id": null})),
-            Err("Error validating parameter 'id': Expected integer, got null; the parameter is required".into())
+            Err("Error validating parameter 'id': Expected integer, got null; the parameter is required, e.g. 1".into())
         );
         assert_eq!(
             process(&inputs, json!({"id": 1, "kind": "z"})),
-            Err("Invalid value for kind. Must be one of: ['x', 'y']".into())
+            Err("Invalid value for kind. Must be one of: ['x', 'y']; got 'z', e.g. 'x'".into())
         );
         assert_eq!(
             process(&inputs, json!({"id": 1, "other": 2})),
-            Err("Unknown parameter: other".into())
+            Err("Unknown parameter: other; expected id, kind, limit".into())
         );
     }
 
@@ -188,7 +219,7 @@ mod tests {
     fn nothing_is_accepted_where_nothing_is_declared() {
         assert_eq!(
             process(&inputs(json!([])), json!({"x": 1})),
-            Err("Unknown parameter: x".into())
+            Err("Unknown parameter: x; there are no parameters".into())
         );
     }
 
@@ -203,23 +234,23 @@ mod tests {
         let refused = |arguments: Value| process(&inputs, arguments).unwrap_err();
         assert_eq!(
             refused(json!({"n": 4})),
-            "Error validating parameter 'n': Value must be >= 5"
+            "Error validating parameter 'n': Value must be >= 5; got 4, e.g. 5"
         );
         assert_eq!(
             refused(json!({"n": 5.3})),
-            "Error validating parameter 'n': Value must be multiple of 0.5"
+            "Error validating parameter 'n': Value must be multiple of 0.5; got 5.3, e.g. 5"
         );
         assert_eq!(
             refused(json!({"s": "b"})),
-            "Error validating parameter 's': String must match the pattern ^a"
+            "Error validating parameter 's': String must match the pattern ^a; got 'b', e.g. 'a'"
         );
         assert_eq!(
             refused(json!({"l": ["z"]})),
-            "Error validating parameter 'l': Array item 0: Must be one of: ['p', 'q']"
+            "Error validating parameter 'l': Array item 0: Must be one of: ['p', 'q']; got 'z', e.g. 'p'"
         );
         assert_eq!(
             refused(json!({"l": ["p", "p"]})),
-            "Error validating parameter 'l': Array must contain unique items"
+            "Error validating parameter 'l': Array must contain unique items; got [\"p\",\"p\"], e.g. [\"p\"]"
         );
     }
 

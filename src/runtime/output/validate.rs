@@ -1,27 +1,83 @@
 //! The compiled `return` of one endpoint.
 
-use mxcp_artifact::TypeDef;
+use mxcp_artifact::{Format, TypeDef, TypeKind};
 use serde_json::Value;
 
-use crate::schema::{Side, Validator};
+use crate::formats;
+use crate::schema::Validator;
 
 /// The declared result type of an endpoint, ready to check results.
 #[derive(Debug)]
 pub(crate) struct Output {
     pub(crate) returns: TypeDef,
     validator: Validator,
+    has_days: bool,
 }
 
 impl Output {
     pub(crate) fn new(returns: &TypeDef) -> Self {
         Self {
             returns: returns.clone(),
-            validator: Validator::new(returns, Side::Output),
+            validator: Validator::output(returns),
+            has_days: has_days(returns),
         }
     }
 
-    pub(crate) fn check(&self, value: &Value) -> Result<(), String> {
-        self.validator.check(value)
+    /// The result as it was declared. What is wrong with it says where, and no more of the value than
+    /// the texts that name it always did: a policy may be about to hide it from this caller.
+    pub(crate) fn accept(&self, value: Value) -> Result<Value, String> {
+        if self.has_days {
+            let declared = days(&self.returns, value.clone());
+            if self.validator.check(&declared).is_ok() {
+                return Ok(declared);
+            }
+        }
+        match self.validator.check(&value) {
+            Ok(()) => Ok(value),
+            Err(fault) => Err(fault.sentence(&self.returns)),
+        }
+    }
+}
+
+fn is_day(ty: &TypeDef) -> bool {
+    ty.kind == TypeKind::String && matches!(ty.format, Some(Format::Date | Format::DateTime))
+}
+
+fn has_days(ty: &TypeDef) -> bool {
+    is_day(ty)
+        || ty.items.as_deref().is_some_and(has_days)
+        || ty.properties.iter().flatten().any(|p| has_days(&p.ty))
+}
+
+// SQL changes freely between a day and its first moment (`date_trunc`, `+ INTERVAL`): the one that
+// was declared is meant.
+fn days(ty: &TypeDef, value: Value) -> Value {
+    const MIDNIGHT: &str = "T00:00:00";
+    match (value, ty.format) {
+        (Value::String(text), Some(Format::Date)) if is_day(ty) => {
+            let day = text.strip_suffix(MIDNIGHT).unwrap_or(&text);
+            formats::date(day).map_or(text, formats::date_text).into()
+        }
+        (Value::String(text), Some(Format::DateTime)) if is_day(ty) => {
+            if formats::date(&text).is_some() {
+                (text + MIDNIGHT).into()
+            } else {
+                text.into()
+            }
+        }
+        (Value::Array(items), _) => match &ty.items {
+            Some(item) => items.into_iter().map(|value| days(item, value)).collect(),
+            None => items.into(),
+        },
+        (Value::Object(mut fields), _) => {
+            for property in ty.properties.iter().flatten() {
+                if let Some(value) = fields.get_mut(&property.name) {
+                    *value = days(&property.ty, value.take());
+                }
+            }
+            fields.into()
+        }
+        (other, _) => other,
     }
 }
 
@@ -48,7 +104,7 @@ mod tests {
         }))
         .unwrap();
         let output = Output::new(&returns);
-        let check = |row: Value| output.check(&json!([row]));
+        let check = |row: Value| output.accept(json!([row])).map(|_| ());
         assert_eq!(
             check(json!({"id": 1, "tier": null, "day": "2024-01-31"})),
             Ok(())
@@ -83,5 +139,42 @@ mod tests {
         ] {
             assert_eq!(check(row), Err(text.to_owned()));
         }
+    }
+
+    #[test]
+    fn a_day_and_its_first_moment_are_what_was_declared() {
+        let returns: TypeDef = serde_json::from_value(json!({
+            "type": "object",
+            "properties": [
+                {"name": "day", "type": {"type": "string", "format": "date"}},
+                {"name": "at", "type": {"type": "array",
+                    "items": {"type": "string", "format": "date-time"}}}
+            ]
+        }))
+        .unwrap();
+        let output = Output::new(&returns);
+        assert_eq!(
+            output.accept(json!({"day": "2024-1-31T00:00:00", "at": ["2024-01-31"]})),
+            Ok(json!({"day": "2024-01-31", "at": ["2024-01-31T00:00:00"]}))
+        );
+        assert_eq!(
+            output.accept(json!({"day": "2024-01-31T10:00:00"})),
+            Err("Property 'day': Invalid date format: 2024-01-31T10:00:00".into())
+        );
+        assert_eq!(
+            output.accept(json!({"at": ["1"]})),
+            Err("Property 'at': Array item 0: Invalid date-time format: 1".into())
+        );
+    }
+
+    #[test]
+    fn a_sensitive_value_is_not_shown() {
+        let returns: TypeDef =
+            serde_json::from_value(json!({"type": "string", "format": "email", "sensitive": true}))
+                .unwrap();
+        assert_eq!(
+            Output::new(&returns).accept(json!("hunter2")),
+            Err("Invalid email format".into())
+        );
     }
 }

@@ -22,4 +22,6 @@ mod tools;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+pub(crate) use schema::output_schema;
 pub use stdio::{ServeError, serve_stdio, serve_stdio_on};

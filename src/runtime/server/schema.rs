@@ -1,13 +1,14 @@
 //! The output schema that clients see: the declared one, widened to what a call may really give.
 //!
 //! Clients validate structured results and drop those that do not fit. SQL cannot promise that a
-//! value is not null, and output policies remove and mask fields for some callers.
+//! value is not null, output policies remove and mask fields for some callers, and a moment without
+//! a zone or an address with an umlaut is fine here though no format of JSON Schema.
 
-use mxcp_artifact::{Action, Endpoint, Policy, TypeDef, TypeKind};
+use mxcp_artifact::{Action, Endpoint, Format, Policy, TypeDef, TypeKind};
 use serde_json::{Map, Value, json};
 
 /// The schema to advertise; always an object's.
-pub(super) fn output_schema(endpoint: &Endpoint) -> Option<Map<String, Value>> {
+pub(crate) fn output_schema(endpoint: &Endpoint) -> Option<Map<String, Value>> {
     let returns = endpoint.returns.as_ref()?;
     let mut schema = endpoint.output_schema.clone()?;
     let filters = |p: &Policy| p.action == Action::FilterSensitiveFields;
@@ -26,6 +27,7 @@ pub(super) fn output_schema(endpoint: &Endpoint) -> Option<Map<String, Value>> {
         Some(&mut schema)
     };
     if let Some(root) = root {
+        without_formats(root, returns);
         for policy in &endpoint.policies.output {
             match policy.action {
                 Action::Deny => {}
@@ -38,6 +40,35 @@ pub(super) fn output_schema(endpoint: &Endpoint) -> Option<Map<String, Value>> {
     match nullable_inside(schema) {
         Value::Object(schema) => Some(schema),
         _ => None,
+    }
+}
+
+// Of all formats a day alone is always written the way JSON Schema wants it.
+fn without_formats(schema: &mut Value, ty: &TypeDef) {
+    let Value::Object(object) = schema else {
+        return;
+    };
+    if ty.format != Some(Format::Date) {
+        object.shift_remove("format");
+    }
+    if ty.format == Some(Format::Timestamp) {
+        // Seconds are for arguments; a result is a moment.
+        object.shift_remove("allOf");
+        object.shift_remove("pattern");
+        if let Some(pattern) = &ty.pattern {
+            object.insert("pattern".into(), pattern.clone().into());
+        }
+    }
+    if let (Some(items), Some(ty)) = (object.get_mut("items"), &ty.items) {
+        without_formats(items, ty);
+    }
+    for property in ty.properties.iter().flatten() {
+        if let Some(inner) = object
+            .get_mut("properties")
+            .and_then(|properties| properties.get_mut(&property.name))
+        {
+            without_formats(inner, &property.ty);
+        }
     }
 }
 

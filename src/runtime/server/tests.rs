@@ -351,12 +351,12 @@ async fn results_and_errors_of_tools_are_for_the_model() {
         (
             "sum",
             json!({}),
-            "Error executing tool sum: Required parameter missing: a",
+            "Error executing tool sum: Required parameter missing: a; expected integer, e.g. 1",
         ),
         (
             "sum",
             json!({"a": 1, "z": 1}),
-            "Error executing tool sum: Unknown parameter: z",
+            "Error executing tool sum: Unknown parameter: z; expected a, b",
         ),
         (
             "guarded",

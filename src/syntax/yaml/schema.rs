@@ -107,6 +107,16 @@ impl Schema {
     }
 }
 
+/// Whether `pattern` is a regular expression as the keyword `pattern` understands it: the same engine
+/// judges values later.
+#[must_use]
+pub fn is_pattern(pattern: &str) -> bool {
+    jsonschema::options()
+        .offline()
+        .build(&serde_json::json!({ "pattern": pattern }))
+        .is_ok()
+}
+
 /// Every violation of `schema` in `file`, in document order. An empty document is validated as `null`.
 #[must_use]
 pub fn validate(schema: &Schema, file: &YamlFile) -> Vec<SchemaError> {
