@@ -2,6 +2,7 @@
 
 mod cli;
 mod compat;
+mod in_use;
 mod incremental;
 mod layering;
 mod manifest;

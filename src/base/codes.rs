@@ -88,7 +88,7 @@ codes! {
     MX0206 = 206 Warning "several statements";
     MX0207 = 207 Error "parameter used but not declared";
     MX0208 = 208 Error "parameter declared but not used";
-    MX0209 = 209 Error "parameter differs only by case";
+    MX0209 = 209 Warning "parameter differs only by case";
     MX0210 = 210 Info "result columns not known before run time";
     MX0211 = 211 Error "no SQL found";
     MX0301 = 301 Error "declared property missing from the result";
