@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{built_customer_360, copy_of, fixture, run};
+use crate::support::{SITE, built_customer_360, copy_of, fixture, run};
 
 #[test]
 fn usage_errors_exit_2_and_help_exits_0() {
@@ -269,15 +269,7 @@ fn a_locked_database_is_explained_and_checking_goes_on() {
 
     let pid = holder.id().to_string();
     for args in [
-        [
-            "run",
-            "tool",
-            "get_customer_metrics",
-            "-p",
-            "customer_id=cust_123",
-        ]
-        .as_slice(),
-        &["dbt", "run"],
+        ["dbt", "run"].as_slice(),
         &["serve", "--transport", "stdio"],
     ] {
         let ran = run(dir.path(), args);
@@ -291,4 +283,34 @@ fn a_locked_database_is_explained_and_checking_goes_on() {
     drop(holder.stdin.take());
     holder.wait().expect("python ends");
     run(dir.path(), &["dbt", "run"]).ok();
+}
+
+#[test]
+#[cfg(unix)]
+fn a_link_does_not_lead_out_of_the_project() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let project = dir.path().join("project");
+    for folder in ["tools", "sql"] {
+        fs::create_dir_all(project.join(folder)).expect("a directory can be made");
+    }
+    fs::write(dir.path().join("outside.sql"), "SELECT 'out' AS v").expect("a file");
+    fs::write(project.join("mxcp-site.yml"), SITE).expect("a file");
+    fs::write(project.join("sql/inside.sql"), "SELECT 'in' AS v").expect("a file");
+    let link = |to: &str, name: &str| {
+        std::os::unix::fs::symlink(to, project.join("sql").join(name)).expect("a link");
+    };
+    link("../../outside.sql", "out.sql");
+    link("inside.sql", "in.sql");
+    for name in ["in", "out"] {
+        let tool = format!(
+            "mxcp: 1\ntool:\n  name: {name}\n  description: {name}\n  source: {{file: ../sql/{name}.sql}}\n"
+        );
+        fs::write(project.join(format!("tools/{name}.yml")), tool).expect("a file");
+    }
+    let ran = run(&project, &["run", "tool", "in", "--json-output"]).ok();
+    assert_eq!(ran.json()["result"][0]["v"], "in");
+    let ran = run(&project, &["run", "tool", "out", "--json-output"]);
+    assert_eq!(ran.code, 1, "{ran:#?}");
+    let error = ran.json()["error"].to_string();
+    assert!(error.contains("outside the project"), "{error}");
 }

@@ -41,6 +41,7 @@ impl OsSystem {
 
     fn walk(
         &self,
+        home: &Path,
         dir: &Path,
         prefix: &str,
         wanted: &dyn Fn(&str) -> bool,
@@ -61,14 +62,23 @@ impl OsSystem {
             if kind.is_dir() {
                 if !SKIPPED.contains(&name.as_str()) {
                     // A directory that cannot be listed hides its files and nothing else.
-                    let _ = self.walk(&entry.path(), &path, wanted, out);
+                    let _ = self.walk(home, &entry.path(), &path, wanted, out);
                 }
             } else if wanted(&path) && entry.path().is_file() {
-                out.insert(path, read(&entry.path()));
+                let content = if kind.is_symlink() && leads_out(home, &entry.path()) {
+                    Content::Unreadable("it is a link to a file outside the project".into())
+                } else {
+                    read(&entry.path())
+                };
+                out.insert(path, content);
             }
         }
         Ok(())
     }
+}
+
+fn leads_out(home: &Path, link: &Path) -> bool {
+    std::fs::canonicalize(link).is_ok_and(|target| !target.starts_with(home))
 }
 
 fn read(path: &Path) -> Content {
@@ -90,7 +100,8 @@ fn read(path: &Path) -> Content {
 impl System for OsSystem {
     fn read_tree(&self, wanted: &dyn Fn(&str) -> bool) -> io::Result<BTreeMap<String, Content>> {
         let mut out = BTreeMap::new();
-        self.walk(&self.root, "", wanted, &mut out)?;
+        let home = std::fs::canonicalize(&self.root)?;
+        self.walk(&home, &self.root, "", wanted, &mut out)?;
         Ok(out)
     }
 

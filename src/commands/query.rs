@@ -61,11 +61,18 @@ fn only_reads(sql: &str) -> bool {
 }
 
 fn sql(args: &Args) -> Result<String, Failure> {
-    match (&args.sql, &args.file) {
-        (Some(sql), None) => Ok(sql.clone()),
-        (None, Some(path)) => std::fs::read_to_string(path)
-            .map_err(|e| Failure::new(format!("`{path}` cannot be read: {e}"))),
-        (Some(_), Some(_)) => Err(Failure::new("give either SQL or --file, not both")),
-        (None, None) => Err(Failure::new("give the SQL to run, or --file")),
+    let (sql, whence) = match (&args.sql, &args.file) {
+        (Some(sql), None) => (sql.clone(), "the SQL is empty".to_owned()),
+        (None, Some(path)) => {
+            let text = std::fs::read_to_string(path)
+                .map_err(|e| Failure::new(format!("`{path}` cannot be read: {e}")))?;
+            (text, format!("`{path}` is empty"))
+        }
+        (Some(_), Some(_)) => return Err(Failure::new("give either SQL or --file, not both")),
+        (None, None) => return Err(Failure::new("give the SQL to run, or --file")),
+    };
+    if sql.is_empty() {
+        return Err(Failure::new(whence).help("give the SQL to run"));
     }
+    Ok(sql)
 }

@@ -72,6 +72,7 @@ impl Access {
     pub(crate) fn roll_back(&self) -> Result<RollBack<'_>, SqlError> {
         let mut session = self.pool().detached()?;
         session.command("BEGIN TRANSACTION")?;
+        session.in_transaction = true;
         *self.shared() = Some(session);
         Ok(RollBack { access: self })
     }

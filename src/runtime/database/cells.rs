@@ -7,8 +7,8 @@ use super::decode::Build;
 use super::iso;
 use super::json::decimal_text;
 
-/// Builds cells. What a cell cannot hold (a time with a zone, a nanosecond, an infinite date)
-/// becomes its text.
+/// Builds cells. What a cell cannot hold (a time with a zone, an infinite date) becomes its text; of
+/// nanoseconds only whole microseconds are kept, as in Python's own types.
 pub(crate) struct CellBuild;
 
 impl Build for CellBuild {

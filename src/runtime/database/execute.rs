@@ -82,7 +82,8 @@ fn statements<B: Build>(
     session.state.take_touched();
     if let Some(prepared) = session.take_statement(sql) {
         sink.check_names(&prepared.names, arguments)?;
-        let table = sink.last(&prepared, arguments)?;
+        let in_transaction = session.in_transaction;
+        let table = last(session, &prepared, arguments, sink, in_transaction)?;
         if !session.state.take_touched() {
             session.keep_statement(sql, prepared);
         }
@@ -90,12 +91,15 @@ fn statements<B: Build>(
     }
     let extracted = session.connection.extract(sql)?;
     let mut used = Vec::new();
+    let mut in_transaction = session.in_transaction;
     for index in 0..extracted.count - 1 {
         let prepared = session.connection.prepare(&extracted, index)?;
         session.tainted |= leaves_traces(&prepared);
         bind_all(&prepared, arguments)?;
         prepared.execute(false)?;
         used.extend_from_slice(&prepared.names);
+        in_transaction |=
+            prepared.statement_type() == c::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_TRANSACTION;
         sink.watch.check()?;
     }
     let prepared = session
@@ -104,10 +108,28 @@ fn statements<B: Build>(
     session.tainted |= leaves_traces(&prepared);
     used.extend_from_slice(&prepared.names);
     sink.check_names(&used, arguments)?;
-    let table = sink.last(&prepared, arguments)?;
+    let table = last(session, &prepared, arguments, sink, in_transaction)?;
     if extracted.count == 1 && can_be_kept(&prepared) && !session.state.take_touched() {
         session.keep_statement(sql, prepared);
     }
+    Ok(table)
+}
+
+// Rows of a change are limited like any others, and a result that is refused must not have changed
+// anything: such a statement commits when its rows are read.
+fn last<B: Build>(
+    session: &mut Session,
+    prepared: &Prepared,
+    arguments: &[Argument],
+    sink: &Sink<'_, '_, B>,
+    in_transaction: bool,
+) -> Result<Table<B::Out>, SqlError> {
+    if in_transaction || !prepared.changes_and_returns() {
+        return sink.last(prepared, arguments);
+    }
+    session.connection.batch("BEGIN TRANSACTION")?;
+    let table = sink.last(prepared, arguments)?;
+    session.connection.batch("COMMIT")?;
     Ok(table)
 }
 
@@ -156,8 +178,7 @@ impl<B: Build> Sink<'_, '_, B> {
 
     fn last(&self, prepared: &Prepared, arguments: &[Argument]) -> Result<Table<B::Out>, SqlError> {
         bind_all(prepared, arguments)?;
-        // A stream stops early when it has too many rows. What a statement with RETURNING has changed
-        // is then rolled back: it commits with its last row.
+        // A stream stops early when it has too many rows.
         let mut result = prepared.execute(true)?;
         let columns = result.columns();
         let names = unique(columns.iter().map(|(name, _)| name.as_str()));

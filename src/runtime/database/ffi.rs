@@ -233,6 +233,26 @@ impl Prepared {
         unsafe { c::duckdb_prepared_statement_type(self.raw) }
     }
 
+    /// Whether it changes data and gives rows of its own, not only their number.
+    pub(crate) fn changes_and_returns(&self) -> bool {
+        let changes = matches!(
+            self.statement_type(),
+            c::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_INSERT
+                | c::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_UPDATE
+                | c::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_DELETE
+                | c::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_MERGE_INTO
+        );
+        if !changes {
+            return false;
+        }
+        // SAFETY: the statement is live; a name that is given is ours to free.
+        unsafe {
+            c::duckdb_prepared_statement_column_count(self.raw) != 1
+                || take_text(c::duckdb_prepared_statement_column_name(self.raw, 0).cast_mut())
+                    != "Count"
+        }
+    }
+
     /// Binds the parameter at a position that starts at zero.
     pub(crate) fn bind(&self, position: usize, value: &BoundValue) -> Result<(), SqlError> {
         // SAFETY: the statement and the value are live; DuckDB copies the value.

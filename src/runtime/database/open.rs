@@ -27,7 +27,11 @@ pub(crate) fn open(
         .clone()
         .unwrap_or_else(|| PathBuf::from(&settings.database));
     let readonly = options.readonly || settings.readonly;
-    let shown = configured.display().to_string();
+    let shown = configured
+        .strip_prefix(&options.root)
+        .unwrap_or(&configured)
+        .display()
+        .to_string();
     if shown.starts_with(":memory:") || shown.is_empty() {
         return Err(StartError::Database(format!(
             "the database of profile `{}` must be a file; an in-memory database cannot be shared between connections",
@@ -135,7 +139,7 @@ fn prepare_file(path: &Path, shown: &str, readonly: bool, profile: &str) -> Resu
 fn explain(message: &str, shown: &str) -> String {
     if is_lock(message) {
         return format!(
-            "database `{shown}` is in use by {}, and while one process writes no other can open it; stop that process, or use `--readonly` to read a snapshot",
+            "database `{shown}` is in use by {}, and this needs to write or may do so; stop that process, or add `--readonly` to read a snapshot of it",
             in_words(lock_holder(message))
         );
     }
@@ -155,14 +159,145 @@ fn explain(message: &str, shown: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Map, json};
+
     use super::explain;
+    use crate::{Options, Runtime, Secret, UserConfig};
 
     #[test]
     fn a_lock_names_its_holder() {
         let message = "IO Error: Could not set lock on file \"/p/db.duckdb\": Conflicting lock is held in /usr/bin/python3.11 (PID 4321). See also https://duckdb.org/docs/connect/concurrency";
         assert_eq!(
             explain(message, "db.duckdb"),
-            "database `db.duckdb` is in use by `python3.11` (process 4321), and while one process writes no other can open it; stop that process, or use `--readonly` to read a snapshot"
+            "database `db.duckdb` is in use by `python3.11` (process 4321), and this needs to write or may do so; stop that process, or add `--readonly` to read a snapshot of it"
+        );
+    }
+
+    fn started(
+        root: &tempfile::TempDir,
+        project: serde_json::Value,
+        secrets: Vec<Secret>,
+    ) -> Result<Runtime, String> {
+        let mut manifest = json!({
+            "format_version": 1,
+            "toolchain": {"compiler": "0", "engine": "0"},
+            "project": {
+                "name": "p", "profile": "dev", "profiles": {},
+                "python_path": "python", "plugin_path": "plugins", "site": {},
+            },
+            "endpoints": [],
+            "sources": {},
+        });
+        for (key, value) in project.as_object().cloned().unwrap_or_default() {
+            manifest["project"][key] = value;
+        }
+        let options = Options {
+            root: root.path().to_owned(),
+            profile: "dev".into(),
+            readonly: false,
+            database: None,
+            user_config: UserConfig {
+                secrets,
+                ..UserConfig::default()
+            },
+            venv: None,
+            transport: "cli",
+        };
+        let manifest = Arc::new(serde_json::from_value(manifest).unwrap());
+        Runtime::start(manifest, options).map_err(|e| e.to_string())
+    }
+
+    fn rows(runtime: &Runtime, sql: &str) -> serde_json::Value {
+        runtime.query(sql, &Map::new()).unwrap()
+    }
+
+    #[test]
+    fn extensions_of_the_library_need_no_repository() {
+        let dir = tempfile::tempdir().unwrap();
+        let wanted = json!([{"name": "icu"}, {"name": "json", "repository": "core_nightly"}]);
+        let runtime = started(&dir, json!({ "extensions": wanted }), Vec::new()).unwrap();
+        assert_eq!(rows(&runtime, "SELECT 1 AS a"), json!([{"a": 1}]));
+        let unknown = json!([{"name": "no_such \"extension"}]);
+        let Err(text) = started(&dir, json!({ "extensions": unknown }), Vec::new()) else {
+            panic!("there is no such extension");
+        };
+        assert!(
+            text.starts_with("extension `no_such \"extension` cannot be loaded: "),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn secrets_reach_the_engine_and_hide_their_values() {
+        let dir = tempfile::tempdir().unwrap();
+        let secret = |name: &str, kind: &str, parameters: serde_json::Value| Secret {
+            name: name.into(),
+            kind: kind.into(),
+            parameters: parameters.as_object().cloned().unwrap_or_default(),
+        };
+        let secrets = vec![
+            secret(
+                "web",
+                "http",
+                json!({"bearer_token": "it's hidden", "extra_http_headers": {"X-A'": "b"}}),
+            ),
+            secret("odd \"name", "http", json!({"bearer_token": "x"})),
+            secret("own", "custom", json!({"key": "x"})),
+            secret("empty", "http", json!({})),
+            secret("wrong", "http", json!({"extra_http_headers": "not a map"})),
+        ];
+        let runtime = started(&dir, json!({}), secrets).unwrap();
+        assert_eq!(
+            rows(
+                &runtime,
+                "SELECT name, type, persistent FROM duckdb_secrets() ORDER BY name"
+            ),
+            json!([
+                {"name": "odd \"name", "type": "http", "persistent": false},
+                {"name": "web", "type": "http", "persistent": false},
+            ])
+        );
+        let shown = rows(&runtime, "FROM duckdb_secrets()").to_string();
+        assert!(!shown.contains("hidden"), "{shown}");
+    }
+
+    #[test]
+    fn a_query_uses_all_its_arguments() {
+        let dir = tempfile::tempdir().unwrap();
+        let runtime = started(&dir, json!({}), Vec::new()).unwrap();
+        let query = |sql: &str, arguments: serde_json::Value| {
+            let arguments = arguments.as_object().cloned().unwrap_or_default();
+            runtime.query(sql, &arguments).map_err(|e| e.to_string())
+        };
+        assert_eq!(
+            query("SELECT $X AS x", json!({"x": "5"})),
+            Ok(json!([{"x": "5"}]))
+        );
+        let script = "CREATE TEMP TABLE t AS SELECT $a AS a; SELECT a, $b AS b FROM t";
+        for _ in 0..2 {
+            assert_eq!(
+                query(script, json!({"a": 1, "b": 2})),
+                Ok(json!([{"a": 1, "b": 2}]))
+            );
+        }
+        let text = query("SELECT $y", json!({})).unwrap_err();
+        assert!(text.contains("no value is given for `$y`"), "{text}");
+        for (sql, wanted) in [
+            ("SELECT 1", "Expected 0, got 1"),
+            (
+                "SELECT '$x', \"$x\" /* $x */ FROM (SELECT 1 AS \"$x\") -- $x",
+                "Expected 0, got 1",
+            ),
+        ] {
+            let text = query(sql, json!({"x": 1})).unwrap_err();
+            assert!(text.contains(wanted), "{sql}: {text}");
+        }
+        let text = query("SELECT $x", json!({"x": 1, "y": 2, "z": 3})).unwrap_err();
+        assert!(
+            text.ends_with("identifiers of the excess parameters: y, z"),
+            "{text}"
         );
     }
 }

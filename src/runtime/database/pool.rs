@@ -22,6 +22,8 @@ pub(crate) struct Session {
     registry: Arc<Registry>,
     /// A statement changed the session itself: it is not used again.
     pub(crate) tainted: bool,
+    /// Somebody else began a transaction and will end it.
+    pub(crate) in_transaction: bool,
 }
 
 impl Session {
@@ -159,6 +161,7 @@ impl Pool {
             state,
             registry: Arc::clone(&self.registry),
             tainted: false,
+            in_transaction: false,
         })
     }
 

@@ -67,6 +67,8 @@ fn reason(secret: &Secret, message: &str) -> String {
         .any(|value| parts(value).iter().any(|part| first.contains(part)));
     if quotes || first.contains("with value") {
         "one of its parameters has a value of the wrong kind".into()
+    } else if needs_extension(first) {
+        "DuckDB has it from an extension that is not installed and cannot be downloaded".into()
     } else {
         first.to_owned()
     }

@@ -162,6 +162,19 @@ fn every_type_has_its_json() {
             json!(2),
         ),
         ("NULL", Value::Null),
+        ("row(1, 'x', NULL)", json!([1, "x", null])),
+        (
+            "{'b': [1, NULL, 'x'::VARIANT], 'a': DATE '2024-01-31'}::VARIANT",
+            json!({"a": "2024-01-31", "b": [1, null, "x"]}),
+        ),
+        (
+            "MAP {'nan'::DOUBLE: 1, 'inf'::DOUBLE: 2}",
+            json!({"NaN": 1, "Infinity": 2}),
+        ),
+        (
+            "MAP {1::VARIANT: 'a', '1'::VARIANT: 'b'}",
+            json!([{"key": 1, "value": "a"}, {"key": "1", "value": "b"}]),
+        ),
     ] {
         assert_eq!(db.value(expression), wanted, "{expression}");
     }
@@ -337,6 +350,37 @@ fn scripts_run_in_order_and_give_the_last_result() {
     );
 }
 
+#[test]
+fn too_many_rows_roll_a_change_back() {
+    let mut db = Db::new();
+    db.run("CREATE TABLE t AS SELECT range AS a FROM range(10000)", &[])
+        .unwrap();
+    db.limits.rows = 100;
+    let change = "UPDATE t SET a = -1 RETURNING a";
+    for change in [
+        change,
+        "BEGIN; UPDATE t SET a = -1 RETURNING a",
+        "WITH x AS (UPDATE t SET a = -1 RETURNING a) SELECT * FROM x",
+    ] {
+        for _ in 0..2 {
+            assert_eq!(db.run(change, &[]), Err(SqlError::TooManyRows(100)));
+            assert_eq!(
+                db.run("SELECT count(*) AS n FROM t WHERE a = -1", &[]),
+                Ok(json!([{"n": 0}]))
+            );
+        }
+    }
+    db.limits.rows = 10_000;
+    assert_eq!(
+        db.run(change, &[]).unwrap().as_array().map(Vec::len),
+        Some(10_000)
+    );
+    assert_eq!(
+        db.run("SELECT count(*) AS n FROM t WHERE a = -1", &[]),
+        Ok(json!([{"n": 10_000}]))
+    );
+}
+
 fn caller(name: &str) -> Facts {
     Facts {
         username: Some(name.into()),
@@ -351,6 +395,7 @@ fn caller(name: &str) -> Facts {
 #[test]
 fn the_caller_is_right_on_every_thread_and_call() {
     let db = Db::new();
+    db.run("SET GLOBAL threads = 8", &[]).unwrap();
     db.run("CREATE VIEW me AS SELECT get_username() AS u", &[])
         .unwrap();
     for name in ["ann", "bob", "ann"] {
@@ -362,13 +407,13 @@ fn the_caller_is_right_on_every_thread_and_call() {
             run("SELECT get_request_header('X-Team') AS v")["v"],
             format!("team of {name}")
         );
-        // Not constant, over enough rows for several threads.
+        // Not constant, over enough rows for several threads, more of them than the machine has.
         let rows = run(
-            "SELECT count(*) AS n, count(DISTINCT h) AS d, min(h) AS h FROM (SELECT get_request_header(if(i % 2 = 0, 'x-team', 'X-TEAM')) AS h FROM range(1000000) t(i))",
+            "SELECT count(*) AS n, count(DISTINCT h) AS d, min(h) AS h FROM (SELECT get_request_header(if(i % 2 = 0, 'x-team', 'X-TEAM')) AS h FROM range(3000000) t(i))",
         );
         assert_eq!(
             rows,
-            json!({"n": 1_000_000, "d": 1, "h": format!("team of {name}")})
+            json!({"n": 3_000_000, "d": 1, "h": format!("team of {name}")})
         );
     }
     assert_eq!(db.value("get_username()"), Value::Null);
