@@ -147,33 +147,35 @@ impl<B: Build> Sink<'_, '_, B> {
         if !self.exact {
             return Ok(());
         }
-        let missing = used
-            .iter()
-            .filter(|name| arguments.iter().all(|a| !a.name.eq_ignore_ascii_case(name)));
-        let missing = listed(missing);
-        if !missing.is_empty() {
-            return Err(SqlError::Parameter(format!(
-                "Invalid Input Error: Values were not provided for the following parameters: {missing}"
-            )));
-        }
-        let excess = arguments
+        let excess: Vec<&String> = arguments
             .iter()
             .map(|a| &a.name)
-            .filter(|name| used.iter().all(|n| !n.eq_ignore_ascii_case(name)));
-        let excess = listed(excess);
-        if excess.is_empty() {
+            .filter(|name| used.iter().all(|n| !n.eq_ignore_ascii_case(name)))
+            .collect();
+        if !excess.is_empty() {
+            return Err(SqlError::Parameter(if used.is_empty() {
+                format!(
+                    "Binder Error: Parameter/argument count mismatch for prepared statement. Expected 0, got {}",
+                    arguments.len()
+                )
+            } else {
+                format!(
+                    "Invalid Input Error: Parameter argument/count mismatch, identifiers of the excess parameters: {}",
+                    listed(excess)
+                )
+            }));
+        }
+        let missing: Vec<&String> = used
+            .iter()
+            .filter(|name| arguments.iter().all(|a| !a.name.eq_ignore_ascii_case(name)))
+            .collect();
+        if missing.is_empty() {
             return Ok(());
         }
-        Err(SqlError::Parameter(if used.is_empty() {
-            format!(
-                "Binder Error: Parameter/argument count mismatch for prepared statement. Expected 0, got {}",
-                arguments.len()
-            )
-        } else {
-            format!(
-                "Invalid Input Error: Parameter argument/count mismatch, identifiers of the excess parameters: {excess}"
-            )
-        }))
+        Err(SqlError::Parameter(format!(
+            "Invalid Input Error: Values were not provided for the following parameters: {}",
+            listed(missing)
+        )))
     }
 
     fn last(&self, prepared: &Prepared, arguments: &[Argument]) -> Result<Table<B::Out>, SqlError> {
@@ -249,8 +251,8 @@ fn bind_all(prepared: &Prepared, arguments: &[Argument]) -> Result<(), SqlError>
     Ok(())
 }
 
-fn listed<'a>(names: impl Iterator<Item = &'a String>) -> String {
-    let names: Vec<&str> = names.map(String::as_str).collect();
+fn listed(names: Vec<&String>) -> String {
+    let names: Vec<&str> = names.into_iter().map(String::as_str).collect();
     names.join(", ")
 }
 
