@@ -110,7 +110,7 @@ mod tests {
         assert_eq!(render(&json!([1, null])), "Value\n─────\n1\nNULL\n");
         assert_eq!(
             render(&json!([{"a": 1, "b": "x\u{1b}y"}, {"c": [1]}])),
-            "a │ b   │ c\n───────────────\n1 │ x y │\n  │     │ [1]\n"
+            "a │ b   │ c\n─────────────\n1 │ x y │\n  │     │ [1]\n"
         );
     }
 }
