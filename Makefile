@@ -7,7 +7,7 @@ ifdef CARGO_TARGET_DIR
 MXCP = $(CARGO_TARGET_DIR)/debug/mxcp
 endif
 
-.PHONY: setup build demo test differential lint fmt bench clean
+.PHONY: setup build demo test differential corpus lint fmt bench clean
 
 ## Python with a shared libpython, the virtual environment, the prebuilt DuckDB library
 setup:
@@ -27,6 +27,10 @@ test: setup
 differential: build
 	@bash .setup/reference.sh
 	@VIRTUAL_ENV=$(CURDIR)/.venv .venv/bin/python fixtures/compat/differential.py $(MXCP) .reference/bin/mxcp
+
+## Mistakes planted in fixtures/shop, one at a time: how many are found, and on the right line
+corpus: build
+	@.venv/bin/python tests/corpus/run.py $(MXCP)
 
 lint: setup
 	@$(CARGO) fmt --all --check

@@ -283,7 +283,10 @@ mod tests {
             );
         }
         let text = query("SELECT $y", json!({})).unwrap_err();
-        assert!(text.ends_with("not provided for the following parameters: y"), "{text}");
+        assert!(
+            text.ends_with("not provided for the following parameters: y"),
+            "{text}"
+        );
         for (sql, wanted) in [
             ("SELECT 1", "Expected 0, got 1"),
             (
