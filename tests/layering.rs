@@ -79,11 +79,21 @@ fn crates_depend_only_downwards() {
         ("mxcp_catalog", &["mxcp_artifact"]),
         (
             "mxcp_compiler",
-            &["mxcp_artifact", "mxcp_base", "mxcp_catalog", "mxcp_syntax"],
+            &[
+                "mxcp_artifact",
+                "mxcp_base",
+                "mxcp_catalog",
+                "mxcp_syntax",
+                "mxcp_values",
+            ],
         ),
         ("mxcp_dbt", &["mxcp_artifact"]),
         ("mxcp_python", &["mxcp_artifact"]),
-        ("mxcp_runtime", &["mxcp_artifact", "mxcp_python"]),
+        ("mxcp_values", &["mxcp_artifact"]),
+        (
+            "mxcp_runtime",
+            &["mxcp_artifact", "mxcp_python", "mxcp_values"],
+        ),
     ]);
     for (name, reached) in dependencies() {
         if name == "mxcp" {
@@ -123,6 +133,10 @@ fn layers_do_not_reach_what_they_must_not_know() {
         ),
         ("mxcp_base", &["duckdb", "pyo3", "rmcp", "minijinja"]),
         ("mxcp_catalog", &["salsa", "miette", "pyo3", "rmcp"]),
+        (
+            "mxcp_values",
+            &["salsa", "miette", "duckdb", "pyo3", "rmcp", "minijinja"],
+        ),
         ("mxcp_compiler", &["pyo3", "rmcp", "clap"]),
         (
             "mxcp_dbt",

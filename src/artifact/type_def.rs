@@ -153,6 +153,17 @@ pub struct TypeDef {
 }
 
 impl TypeDef {
+    /// Whether it, or something in it, is marked `sensitive`.
+    pub fn has_sensitive(&self) -> bool {
+        self.sensitive
+            || self.items.as_deref().is_some_and(Self::has_sensitive)
+            || self
+                .properties
+                .iter()
+                .flatten()
+                .any(|p| p.ty.has_sensitive())
+    }
+
     /// A type with no constraint.
     pub fn new(kind: TypeKind) -> Self {
         Self {

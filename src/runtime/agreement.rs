@@ -7,8 +7,9 @@ use mxcp_artifact::{Endpoint, Format, Parameter, TypeDef, TypeKind, schema_json}
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use crate::formats;
-use crate::input::{Inputs, equal, example};
+use mxcp_values::{equal, example, formats};
+
+use crate::input::Inputs;
 use crate::output::Output;
 
 mod generate;
@@ -121,6 +122,17 @@ fn same(ty: &TypeDef, sent: &Value, got: &Value) -> bool {
     }
 }
 
+/// Whether a whole number in it is in the range of doubles only: JSON Schema has no such limit, but no
+/// integer type of the engine holds it.
+fn beyond_integers(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => number.as_f64().is_some_and(|n| n.abs() >= 2f64.powi(127)),
+        Value::Array(items) => items.iter().any(beyond_integers),
+        Value::Object(fields) => fields.values().any(beyond_integers),
+        _ => false,
+    }
+}
+
 fn parameter(ty: &TypeDef) -> Parameter {
     Parameter {
         name: "p".into(),
@@ -151,7 +163,10 @@ proptest! {
                     }
                 }
                 Err(text) => {
-                    prop_assert!(!valid, "the schema accepts {value}, but: {text}");
+                    prop_assert!(
+                        !valid || beyond_integers(&value),
+                        "the schema accepts {value}, but: {text}"
+                    );
                     prop_assert!(text.contains('p'), "{text}");
                 }
             }

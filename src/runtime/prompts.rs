@@ -8,7 +8,7 @@ use minijinja::{AutoEscape, Environment, Error, Value as Jinja};
 use mxcp_artifact::PromptBody;
 use serde_json::{Map, Value, json};
 
-use crate::repr;
+use mxcp_values::repr;
 
 // Far more than a prompt needs; a loop over a million items ends in an error.
 const FUEL: u64 = 5_000_000;

@@ -160,7 +160,7 @@ fn is_required(returns: Option<&TypeDef>, path: &str) -> bool {
 fn check_sensitive(place: &Place<'_>, def: &EndpointDef, findings: &mut Vec<Finding>) {
     let anchor = place.value("action");
     match &def.returns {
-        Some(returns) if has_sensitive(returns) => {}
+        Some(returns) if returns.has_sensitive() => {}
         Some(_) => findings.push(
             Finding::new(
                 codes::MX0609,
@@ -181,10 +181,4 @@ fn check_sensitive(place: &Place<'_>, def: &EndpointDef, findings: &mut Vec<Find
             findings.push(finding);
         }
     }
-}
-
-fn has_sensitive(ty: &TypeDef) -> bool {
-    ty.sensitive
-        || ty.items.as_deref().is_some_and(has_sensitive)
-        || ty.properties.iter().flatten().any(|p| has_sensitive(&p.ty))
 }

@@ -3,6 +3,8 @@
 
 use std::fmt::Write as _;
 
+use mxcp_values::formats;
+
 const DAY: i64 = 86_400_000_000;
 
 /// `2024-01-31`; years before 1 count down from `0000`, the extremes are infinities.
@@ -50,18 +52,7 @@ pub(crate) fn time(nanos: i64, offset: Option<i32>) -> String {
         let _ = write!(text, ".{:06}", rest / 1000);
     }
     if let Some(seconds) = offset {
-        text.push_str(&offset_text(seconds));
-    }
-    text
-}
-
-/// `+02:00`
-pub(crate) fn offset_text(seconds: i32) -> String {
-    let sign = if seconds < 0 { '-' } else { '+' };
-    let seconds = seconds.unsigned_abs();
-    let mut text = format!("{sign}{:02}:{:02}", seconds / 3600, seconds / 60 % 60);
-    if !seconds.is_multiple_of(60) {
-        let _ = write!(text, ":{:02}", seconds % 60);
+        text.push_str(&formats::offset_text(seconds));
     }
     text
 }

@@ -2,10 +2,10 @@
 
 use mxcp_artifact::{Format, TypeDef, TypeKind};
 use mxcp_python::Cell;
+use mxcp_values::{coerce, formats};
 use serde_json::Value;
 
-use super::decimal;
-use crate::formats;
+use super::moments;
 
 /// Who receives the cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,14 +19,14 @@ pub(super) enum Target {
 pub(super) fn typed(ty: &TypeDef, value: &Value, target: Target) -> Cell {
     match (ty.kind, value) {
         (TypeKind::String, Value::String(text)) => match ty.format {
-            Some(Format::Date) => formats::date(text).map(formats::date_cell),
+            Some(Format::Date) => formats::date(text).map(moments::date_cell),
             Some(Format::Time) => match formats::time(text) {
                 // A cell has no time with a zone: the text keeps it, unless it says nothing.
-                Some((time, None | Some(0))) => Some(formats::time_cell(time)),
+                Some((time, None | Some(0))) => Some(moments::time_cell(time)),
                 _ => None,
             },
             Some(Format::DateTime | Format::Timestamp) => formats::date_time(text)
-                .map(|(moment, offset)| formats::date_time_cell(moment, offset)),
+                .map(|(moment, offset)| moments::date_time_cell(moment, offset)),
             _ => None,
         }
         .unwrap_or_else(|| Cell::Text(text.clone())),
@@ -64,7 +64,7 @@ pub(super) fn typed(ty: &TypeDef, value: &Value, target: Target) -> Cell {
 fn untyped(value: &Value) -> Cell {
     match value {
         Value::Number(number) if number.as_str().bytes().all(is_integral) => {
-            decimal::whole(number.as_str()).map_or_else(|_| Cell::from_json(value), Cell::Int)
+            coerce::whole(number).map_or_else(|| Cell::from_json(value), Cell::Int)
         }
         Value::Array(items) => Cell::List(items.iter().map(untyped).collect()),
         Value::Object(fields) => Cell::Struct(

@@ -2,19 +2,15 @@
 
 use mxcp_artifact::{Parameter, TypeKind};
 use mxcp_python::Cell;
+use mxcp_values::coerce::{self, canonical};
+use mxcp_values::fault::as_example;
+use mxcp_values::{Fault, Validator, accept, equal, example, repr};
 use serde_json::{Map, Value};
 
-use super::checked::accept;
-use super::coerce::{self, canonical};
-use super::equal;
-use super::example::example;
 use super::typed::{Target, typed};
 use crate::call::PARAMETER_ERROR;
 use crate::database::bind::declared_type;
 use crate::database::execute::Argument;
-use crate::fault::{Fault, as_example};
-use crate::repr;
-use crate::schema::Validator;
 
 /// The parameters of an endpoint, ready to check arguments.
 #[derive(Debug)]

@@ -1,10 +1,8 @@
 //! The compiled `return` of one endpoint.
 
 use mxcp_artifact::{Format, TypeDef, TypeKind};
+use mxcp_values::{Validator, formats};
 use serde_json::Value;
-
-use crate::formats;
-use crate::schema::Validator;
 
 /// The declared result type of an endpoint, ready to check results.
 #[derive(Debug)]

@@ -14,7 +14,9 @@ pub(super) fn add(environment: &mut Environment<'static>) {
     });
     environment.add_filter("string", |value: Jinja| print(&value));
     environment.add_filter("tojson", to_json);
-    environment.add_filter("pprint", |value: Jinja| crate::repr::repr(&data(&value)));
+    environment.add_filter("pprint", |value: Jinja| {
+        mxcp_values::repr::repr(&data(&value))
+    });
     environment.add_filter("wordcount", |value: Jinja| words(&print(&value)));
     environment.add_filter("center", center);
     environment.add_filter("truncate", truncate);

@@ -2,10 +2,9 @@
 //! result like any other.
 
 use mxcp_artifact::{EndpointKind, TestCase};
+use mxcp_values::equal;
+use mxcp_values::repr::{self, repr};
 use serde_json::Value;
-
-use crate::input::equal;
-use crate::repr::{self, repr};
 
 /// The value that assertions look at. Of a prompt that is its last assistant message, as JSON where
 /// it looks like JSON; without such a message the whole list.

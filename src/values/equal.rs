@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// `5` equals `5.0`, `-0` equals `0`, everything else structurally.
-pub(crate) fn equal(left: &Value, right: &Value) -> bool {
+pub fn equal(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Number(a), Value::Number(b)) => {
             a == b

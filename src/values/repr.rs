@@ -5,14 +5,14 @@ use std::fmt::Write as _;
 use serde_json::{Number, Value};
 
 /// `repr(value)`
-pub(crate) fn repr(value: &Value) -> String {
+pub fn repr(value: &Value) -> String {
     let mut out = String::new();
     write(&mut out, value);
     out
 }
 
 /// `str(value)`
-pub(crate) fn text(value: &Value) -> String {
+pub fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         other => repr(other),
@@ -20,14 +20,14 @@ pub(crate) fn text(value: &Value) -> String {
 }
 
 /// `[repr(a), repr(b)]`
-pub(crate) fn list(values: &[Value]) -> String {
+pub fn list(values: &[Value]) -> String {
     let mut out = String::new();
     items(&mut out, values);
     out
 }
 
 /// The name of the Python type, as in `Expected integer, got str`.
-pub(crate) fn type_name(value: &Value) -> &'static str {
+pub fn type_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "NoneType",
         Value::Bool(_) => "bool",

@@ -17,26 +17,26 @@ const SHOWN: usize = 60;
 
 /// One step from a value into it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub enum Step {
     Property(String),
     Item(usize),
 }
 
 /// A violation of a declared type; small, because it travels in every result.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Fault(Box<Details>);
+pub struct Fault(Box<Details>);
 
 /// What there is to say about a violation.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Details {
-    pub(crate) path: Vec<Step>,
-    pub(crate) text: String,
+pub struct Details {
+    pub path: Vec<Step>,
+    pub text: String,
     /// A value that belongs to the text itself, behind a colon.
-    pub(crate) named: Option<String>,
+    pub named: Option<String>,
     /// What is expected, where the text does not say it.
-    pub(crate) expected: Option<String>,
+    pub expected: Option<String>,
     /// The offending value; `None` where there is none to show.
-    pub(crate) value: Option<Value>,
+    pub value: Option<Value>,
 }
 
 impl Deref for Fault {
@@ -54,7 +54,7 @@ impl DerefMut for Fault {
 }
 
 impl Fault {
-    pub(crate) fn new(text: impl Into<String>, value: &Value) -> Self {
+    pub fn new(text: impl Into<String>, value: &Value) -> Self {
         Self(Box::new(Details {
             path: Vec::new(),
             text: text.into(),
@@ -66,31 +66,31 @@ impl Fault {
 
     /// The same, one level further out.
     #[must_use]
-    pub(crate) fn inside(mut self, step: Step) -> Self {
+    pub fn inside(mut self, step: Step) -> Self {
         self.path.insert(0, step);
         self
     }
 
     #[must_use]
-    pub(crate) fn named(mut self, value: impl Into<String>) -> Self {
+    pub fn named(mut self, value: impl Into<String>) -> Self {
         self.named = Some(value.into());
         self
     }
 
     #[must_use]
-    pub(crate) fn expecting(mut self, expected: impl Into<String>) -> Self {
+    pub fn expecting(mut self, expected: impl Into<String>) -> Self {
         self.expected = Some(expected.into());
         self
     }
 
     #[must_use]
-    pub(crate) fn without_value(mut self) -> Self {
+    pub fn without_value(mut self) -> Self {
         self.value = None;
         self
     }
 
     /// The declared type at the place of the violation, and whether what is there may be shown.
-    pub(crate) fn place<'a>(&self, root: &'a TypeDef) -> (Option<&'a TypeDef>, bool) {
+    pub fn place<'a>(&self, root: &'a TypeDef) -> (Option<&'a TypeDef>, bool) {
         let mut ty = Some(root);
         let mut open = !root.sensitive;
         for step in &self.path {
@@ -100,11 +100,11 @@ impl Fault {
             });
             open &= ty.is_none_or(|ty| !ty.sensitive);
         }
-        (ty, open && ty.is_none_or(|ty| !has_sensitive(ty)))
+        (ty, open && ty.is_none_or(|ty| !ty.has_sensitive()))
     }
 
     /// The violation alone: where it is and what it is.
-    pub(crate) fn sentence(&self, root: &TypeDef) -> String {
+    pub fn sentence(&self, root: &TypeDef) -> String {
         let (_, open) = self.place(root);
         let mut out = String::new();
         for step in &self.path {
@@ -121,7 +121,7 @@ impl Fault {
     }
 
     /// The violation, then the value, what is expected and an example.
-    pub(crate) fn explain(&self, root: &TypeDef, example: Option<&Value>) -> String {
+    pub fn explain(&self, root: &TypeDef, example: Option<&Value>) -> String {
         let (_, open) = self.place(root);
         let mut parts = Vec::new();
         if let Some(value) = &self.value
@@ -141,19 +141,9 @@ impl Fault {
 }
 
 /// `e.g. 7`; a value too long to be shown whole is no example.
-pub(crate) fn as_example(value: &Value) -> Option<String> {
+pub fn as_example(value: &Value) -> Option<String> {
     let text = plain(value);
     (text.chars().count() <= 2 * SHOWN).then(|| format!("e.g. {text}"))
-}
-
-fn has_sensitive(ty: &TypeDef) -> bool {
-    ty.sensitive
-        || ty.items.as_deref().is_some_and(has_sensitive)
-        || ty
-            .properties
-            .iter()
-            .flatten()
-            .any(|property| has_sensitive(&property.ty))
 }
 
 fn shown(value: &Value) -> String {

@@ -6,10 +6,10 @@
 use mxcp_artifact::{Format, TypeDef, TypeKind};
 use serde_json::{Map, Value};
 
-use super::checked::Checked;
-use super::coerce::without_nulls;
-use super::decimal::Decimal;
-use super::pattern;
+use crate::checked::Checked;
+use crate::coerce::without_nulls;
+use crate::decimal::Decimal;
+use crate::pattern;
 
 /// More than this is not tried: an example is a courtesy.
 const ATTEMPTS: usize = 24;
@@ -18,7 +18,7 @@ const DEPTH: usize = 6;
 const LONGEST: usize = 64;
 
 /// An accepted value: of `examples`, of `enum`, the default, else one made up.
-pub(crate) fn example(ty: &TypeDef) -> Option<Value> {
+pub fn example(ty: &TypeDef) -> Option<Value> {
     nth(ty, 0, DEPTH)
 }
 

@@ -8,7 +8,7 @@ const LONGEST: usize = 200;
 
 /// A short text with a match; `more` asks for that many extra rounds of what repeats without limit,
 /// `turn` for another choice of characters.
-pub(super) fn matching(pattern: &str, more: u32, turn: usize) -> Option<String> {
+pub(crate) fn matching(pattern: &str, more: u32, turn: usize) -> Option<String> {
     let hir = regex_syntax::parse(pattern).ok()?;
     let mut out = String::new();
     write(&hir, more, turn, &mut out).then_some(out)

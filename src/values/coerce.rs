@@ -7,14 +7,14 @@
 use mxcp_artifact::{Format, TypeDef, TypeKind};
 use serde_json::{Map, Number, Value};
 
-use super::decimal::{self, NoDecimal};
+use crate::decimal::{self, NoDecimal};
 use crate::fault::{Fault, Step};
 use crate::formats;
 use crate::repr::type_name;
 
 /// How much a value is completed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Spelling {
+pub enum Spelling {
     /// Days and moments are spelled one way, and properties left out have their defaults.
     Canonical,
     /// Only what has to change does.
@@ -22,7 +22,7 @@ pub(super) enum Spelling {
 }
 
 /// Coerces a value that is not null.
-pub(super) fn coerce(ty: &TypeDef, value: Value, spelling: Spelling) -> Result<Value, Fault> {
+pub fn coerce(ty: &TypeDef, value: Value, spelling: Spelling) -> Result<Value, Fault> {
     match ty.kind {
         TypeKind::String => string(ty.format, value, spelling),
         TypeKind::Number => number(value),
@@ -52,7 +52,7 @@ fn mismatch(kind: TypeKind, value: &Value) -> Fault {
 }
 
 /// A null where a value is needed.
-pub(super) fn null(kind: TypeKind) -> Fault {
+pub fn null(kind: TypeKind) -> Fault {
     mismatch(kind, &Value::Null).without_value()
 }
 
@@ -94,7 +94,13 @@ fn string(format: Option<Format>, value: Value, spelling: Spelling) -> Result<Va
         Format::Timestamp => formats::timestamp(&raw).map(|(text, _)| text),
     };
     match read {
-        Some(_) if spelling == Spelling::AsSent && format != Format::Timestamp => Ok(raw.into()),
+        // Of a moment in seconds only its digits are a text that the schema may know.
+        Some(_)
+            if spelling == Spelling::AsSent
+                && (format != Format::Timestamp || raw.parse::<f64>().is_ok()) =>
+        {
+            Ok(raw.into())
+        }
         Some(text) => Ok(text.into()),
         None => {
             let text = match format {
@@ -263,8 +269,13 @@ fn object(ty: &TypeDef, value: Value, spelling: Spelling) -> Result<Value, Fault
     Ok(out.into())
 }
 
+/// A whole number of any spelling, exactly.
+pub fn whole(number: &Number) -> Option<i128> {
+    decimal::whole(number.as_str()).ok()
+}
+
 /// The value without the nulls that stand for optional properties: what a schema judges.
-pub(super) fn without_nulls(ty: &TypeDef, value: &Value) -> Value {
+pub fn without_nulls(ty: &TypeDef, value: &Value) -> Value {
     match value {
         Value::Array(items) => match &ty.items {
             Some(item) => items.iter().map(|v| without_nulls(item, v)).collect(),
@@ -285,7 +296,7 @@ pub(super) fn without_nulls(ty: &TypeDef, value: &Value) -> Value {
 
 /// A coerced value in the one form that endpoints and policies see: numbers as doubles, dates and
 /// moments in one spelling.
-pub(super) fn canonical(ty: &TypeDef, value: Value) -> Value {
+pub fn canonical(ty: &TypeDef, value: Value) -> Value {
     match (ty.kind, value) {
         // A whole number too becomes a double: its type does not depend on its value.
         (TypeKind::Number, Value::Number(number)) => number

@@ -4,14 +4,14 @@ use serde_json::{Number, Value};
 
 /// `mantissa / 10^scale`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Decimal {
-    pub(super) mantissa: i128,
-    pub(super) scale: u32,
+pub(crate) struct Decimal {
+    pub mantissa: i128,
+    pub scale: u32,
 }
 
 /// Why a text is no decimal number that fits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NoDecimal {
+pub(crate) enum NoDecimal {
     /// Not a number at all.
     Malformed,
     /// A number, with a fraction or beyond 128 bits as the case may be.
@@ -21,7 +21,7 @@ pub(super) enum NoDecimal {
 
 impl Decimal {
     /// Reads `12`, `-1.50`, `+3`, `.5`, `5.` and `1e-3`, in lowest terms.
-    pub(super) fn parse(text: &str) -> Result<Self, NoDecimal> {
+    pub(crate) fn parse(text: &str) -> Result<Self, NoDecimal> {
         let (negative, rest) = match text.as_bytes().first() {
             Some(b'-') => (true, &text[1..]),
             Some(b'+') => (false, &text[1..]),
@@ -95,19 +95,19 @@ impl Decimal {
             .ok_or(NoDecimal::TooLarge)
     }
 
-    pub(super) fn of(number: &Number) -> Option<Self> {
+    pub(crate) fn of(number: &Number) -> Option<Self> {
         Self::parse(number.as_str()).ok()
     }
 
     /// The mantissa at a scale that is at least this one's.
-    pub(super) fn at(self, scale: u32) -> Option<i128> {
+    pub(crate) fn at(self, scale: u32) -> Option<i128> {
         let factor = 10_i128.checked_pow(scale.checked_sub(self.scale)?)?;
         self.mantissa.checked_mul(factor)
     }
 
     /// The same number with no zeros behind the point.
     #[must_use]
-    pub(super) fn lowest(mut self) -> Self {
+    pub(crate) fn lowest(mut self) -> Self {
         while self.scale > 0 && self.mantissa % 10 == 0 {
             self.mantissa /= 10;
             self.scale -= 1;
@@ -115,7 +115,7 @@ impl Decimal {
         self
     }
 
-    pub(super) fn to_json(self) -> Value {
+    pub(crate) fn to_json(self) -> Value {
         let digits = self.mantissa.unsigned_abs().to_string();
         let scale = self.scale as usize;
         let mut text = String::new();
@@ -137,7 +137,7 @@ impl Decimal {
 }
 
 /// The integer that a text stands for, `1e3` and `5.0` included.
-pub(super) fn whole(text: &str) -> Result<i128, NoDecimal> {
+pub(crate) fn whole(text: &str) -> Result<i128, NoDecimal> {
     match Decimal::parse(text)? {
         Decimal { mantissa, scale: 0 } => Ok(mantissa),
         _ => Err(NoDecimal::Fraction),
@@ -145,7 +145,7 @@ pub(super) fn whole(text: &str) -> Result<i128, NoDecimal> {
 }
 
 /// An integer as JSON, with all its digits.
-pub(super) fn integer(value: i128) -> Value {
+pub(crate) fn integer(value: i128) -> Value {
     Decimal {
         mantissa: value,
         scale: 0,

@@ -3,17 +3,17 @@
 //! The readers accept more than they write: a date as people type it, a date-time without seconds,
 //! zone or `T`. What they give back is one canonical spelling.
 
+use std::fmt::Write as _;
 use std::sync::LazyLock;
 
-use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 use mxcp_artifact::Format;
-use mxcp_python::Cell;
 use regex::Regex;
 
-pub(crate) type Check = fn(&str) -> bool;
+pub type Check = fn(&str) -> bool;
 
 /// Checks of results by format name.
-pub(crate) const CHECKS: [(&str, Check); 7] = [
+pub const CHECKS: [(&str, Check); 7] = [
     ("email", is_email),
     ("uri", is_uri),
     ("date", |text| {
@@ -30,7 +30,7 @@ pub(crate) const CHECKS: [(&str, Check); 7] = [
 ];
 
 /// What a text of a format looks like, for messages.
-pub(crate) fn expected(format: Format) -> &'static str {
+pub fn expected(format: Format) -> &'static str {
     match format {
         Format::Email => "expected an e-mail address",
         Format::Uri => "expected a scheme, a colon and the rest",
@@ -52,7 +52,7 @@ fn matches(pattern: &LazyLock<Option<Regex>>, text: &str) -> bool {
 
 /// Everything with a dot behind the sign, and what the standard allows besides: a quoted name, a
 /// host without a dot.
-pub(crate) fn is_email(text: &str) -> bool {
+pub fn is_email(text: &str) -> bool {
     static PATTERN: LazyLock<Option<Regex>> =
         LazyLock::new(|| Regex::new(r"^[^@\s]+@[^@\s]+\.[^@\s]+$").ok());
     static STANDARD: LazyLock<Option<jsonschema::Validator>> = LazyLock::new(|| {
@@ -68,13 +68,13 @@ pub(crate) fn is_email(text: &str) -> bool {
             .is_some_and(|s| s.is_valid(&serde_json::Value::from(text)))
 }
 
-pub(crate) fn is_uri(text: &str) -> bool {
+pub fn is_uri(text: &str) -> bool {
     static PATTERN: LazyLock<Option<Regex>> =
         LazyLock::new(|| Regex::new(r"^[A-Za-z][A-Za-z0-9+.\-]*:").ok());
     matches(&PATTERN, text)
 }
 
-pub(crate) fn is_duration(text: &str) -> bool {
+pub fn is_duration(text: &str) -> bool {
     static PATTERN: LazyLock<Option<Regex>> = LazyLock::new(|| {
         let n = r"-?\d+(?:[.,]\d+)?";
         Regex::new(&format!(
@@ -85,7 +85,7 @@ pub(crate) fn is_duration(text: &str) -> bool {
     matches(&PATTERN, text)
 }
 
-pub(crate) fn date(text: &str) -> Option<NaiveDate> {
+pub fn date(text: &str) -> Option<NaiveDate> {
     let text = text.trim();
     // The reader would skip blanks between the numbers as well.
     text.bytes()
@@ -93,7 +93,7 @@ pub(crate) fn date(text: &str) -> Option<NaiveDate> {
         .then(|| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok())?
 }
 
-pub(crate) fn date_text(date: NaiveDate) -> String {
+pub fn date_text(date: NaiveDate) -> String {
     date.format("%Y-%m-%d").to_string()
 }
 
@@ -116,14 +116,14 @@ fn clock(text: &str, formats: &[&str]) -> Option<NaiveTime> {
 }
 
 /// A time of day, with an offset in seconds if the text has one.
-pub(crate) fn time(text: &str) -> Option<(NaiveTime, Option<i32>)> {
+pub fn time(text: &str) -> Option<(NaiveTime, Option<i32>)> {
     let (text, offset) = split_offset(text.trim());
     let time = clock(text, &["%H:%M:%S%.f", "%H:%M"])?;
     Some((time, offset?))
 }
 
 /// A moment, with an offset in seconds if the text has one.
-pub(crate) fn date_time(text: &str) -> Option<(NaiveDateTime, Option<i32>)> {
+pub fn date_time(text: &str) -> Option<(NaiveDateTime, Option<i32>)> {
     let text = text.trim();
     if let Some(date) = date(text).or_else(|| other_date(text)) {
         return Some((date.and_time(NaiveTime::MIN), None));
@@ -167,7 +167,7 @@ fn split_offset(text: &str) -> (&str, Option<Option<i32>>) {
 /// Seconds since the epoch: their plain decimal spelling, and the moment in UTC. Between the years 68
 /// and 9892, as the pattern says that clients see: no Python function could receive a year of five
 /// digits.
-pub(crate) fn timestamp(text: &str) -> Option<(String, NaiveDateTime)> {
+pub fn timestamp(text: &str) -> Option<(String, NaiveDateTime)> {
     let text = text.trim();
     let seconds: f64 = text.parse().ok()?;
     if !(-60e9..=250e9).contains(&seconds) {
@@ -194,7 +194,7 @@ pub(crate) fn timestamp(text: &str) -> Option<(String, NaiveDateTime)> {
 }
 
 /// `2024-01-31T10:11:12.500000+02:00`
-pub(crate) fn date_time_text(moment: NaiveDateTime, offset: Option<i32>) -> String {
+pub fn date_time_text(moment: NaiveDateTime, offset: Option<i32>) -> String {
     let fraction = if moment.and_utc().timestamp_subsec_nanos() == 0 {
         ""
     } else {
@@ -204,44 +204,31 @@ pub(crate) fn date_time_text(moment: NaiveDateTime, offset: Option<i32>) -> Stri
         .format(&format!("%Y-%m-%dT%H:%M:%S{fraction}"))
         .to_string();
     if let Some(seconds) = offset {
-        text.push_str(&crate::database::iso::offset_text(seconds));
+        text.push_str(&offset_text(seconds));
     }
     text
 }
 
 /// `10:11:12.500000`
-pub(crate) fn time_text(time: NaiveTime, offset: Option<i32>) -> String {
+pub fn time_text(time: NaiveTime, offset: Option<i32>) -> String {
     use chrono::Timelike as _;
     let fraction = if time.nanosecond() == 0 { "" } else { "%.6f" };
     let mut text = time.format(&format!("%H:%M:%S{fraction}")).to_string();
     if let Some(seconds) = offset {
-        text.push_str(&crate::database::iso::offset_text(seconds));
+        text.push_str(&offset_text(seconds));
     }
     text
 }
 
-pub(crate) fn date_cell(date: NaiveDate) -> Cell {
-    let days = date.signed_duration_since(NaiveDate::default()).num_days();
-    i32::try_from(days).map_or(Cell::Null, |days| Cell::Date { days })
-}
-
-/// A moment with an offset counts in UTC.
-pub(crate) fn date_time_cell(moment: NaiveDateTime, offset: Option<i32>) -> Cell {
-    let micros = moment.and_utc().timestamp_micros();
-    match offset.and_then(FixedOffset::east_opt) {
-        Some(offset) => Cell::Timestamp {
-            micros: micros - i64::from(offset.local_minus_utc()) * 1_000_000,
-            tz: Some(offset.local_minus_utc()),
-        },
-        None => Cell::Timestamp { micros, tz: None },
+/// `+02:00`
+pub fn offset_text(seconds: i32) -> String {
+    let sign = if seconds < 0 { '-' } else { '+' };
+    let seconds = seconds.unsigned_abs();
+    let mut text = format!("{sign}{:02}:{:02}", seconds / 3600, seconds / 60 % 60);
+    if !seconds.is_multiple_of(60) {
+        let _ = write!(text, ":{:02}", seconds % 60);
     }
-}
-
-pub(crate) fn time_cell(time: NaiveTime) -> Cell {
-    use chrono::Timelike as _;
-    let micros = i64::from(time.num_seconds_from_midnight()) * 1_000_000
-        + i64::from(time.nanosecond() / 1000);
-    Cell::Time { micros }
+    text
 }
 
 #[cfg(test)]
@@ -267,17 +254,5 @@ mod tests {
         ] {
             assert_eq!(read(text), None, "{text}");
         }
-    }
-
-    #[test]
-    fn an_offset_counts_in_utc() {
-        let (moment, offset) = date_time("1970-01-01T02:00:00+02:00").unwrap();
-        assert_eq!(
-            date_time_cell(moment, offset),
-            Cell::Timestamp {
-                micros: 0,
-                tz: Some(7200)
-            }
-        );
     }
 }

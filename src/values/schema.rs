@@ -15,7 +15,7 @@ use crate::formats;
 use crate::repr;
 
 /// A compiled type.
-pub(crate) struct Validator(Result<jsonschema::Validator, String>);
+pub struct Validator(Result<jsonschema::Validator, String>);
 
 impl fmt::Debug for Validator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -25,12 +25,12 @@ impl fmt::Debug for Validator {
 
 impl Validator {
     /// The type of an argument. Its formats are read before, in more spellings than the schema has.
-    pub(crate) fn input(ty: &TypeDef) -> Self {
+    pub fn input(ty: &TypeDef) -> Self {
         Self::build(&schema_json::type_schema(ty), false)
     }
 
     /// The type of a result.
-    pub(crate) fn output(ty: &TypeDef) -> Self {
+    pub fn output(ty: &TypeDef) -> Self {
         Self::build(&for_results(ty, schema_json::type_schema(ty)), true)
     }
 
@@ -54,7 +54,7 @@ impl Validator {
     }
 
     /// The first violation, with the place where it is.
-    pub(crate) fn check(&self, value: &Value) -> Result<(), Fault> {
+    pub fn check(&self, value: &Value) -> Result<(), Fault> {
         let validator = match &self.0 {
             Ok(validator) => validator,
             Err(text) => return Err(Fault::new(text, value).without_value()),
