@@ -80,6 +80,13 @@ codes! {
     MX0108 = 108 Error "constraint not met";
     MX0109 = 109 Error "several documents in one file";
     MX0110 = 110 Error "unsupported version";
+    MX0111 = 111 Error "constraints that exclude every value";
+    MX0112 = 112 Error "value is not of its type";
+    MX0113 = 113 Warning "keyword of another type";
+    MX0114 = 114 Warning "array without items";
+    MX0115 = 115 Warning "list that says something else";
+    MX0116 = 116 Error "required property not declared";
+    MX0117 = 117 Warning "name that clients refuse";
     MX0201 = 201 Error "SQL syntax";
     MX0202 = 202 Error "unknown table";
     MX0203 = 203 Error "unknown column";
@@ -132,6 +139,8 @@ codes! {
     MX0706 = 706 Error "resource parameter not in the URI";
     MX0707 = 707 Error "URI variable without parameter";
     MX0708 = 708 Error "prompt without messages";
+    MX0730 = 730 Error "test argument is not of its type";
+    MX0731 = 731 Warning "eval expects an impossible argument";
     MX0801 = 801 Warning "database cannot be read";
     MX0802 = 802 Warning "database differs from the models";
 }

@@ -190,7 +190,11 @@ impl Finding {
             | codes::MX0604
             | codes::MX0605
             | codes::MX0701
-            | codes::MX0702 => Consequence::None,
+            | codes::MX0702
+            | codes::MX0111
+            | codes::MX0112
+            | codes::MX0116
+            | codes::MX0730 => Consequence::None,
             _ => Consequence::NotRun,
         }
     }

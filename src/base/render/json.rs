@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::Sources;
-use crate::{Diagnostic, Fix, Location};
+use crate::{Diagnostic, Fix, LineColumn, Location};
 
 /// A list of objects; lines and columns count from 1, columns in characters.
 pub fn to_json(diagnostics: &[Diagnostic], sources: &Sources) -> Value {
@@ -40,7 +40,12 @@ fn one(d: &Diagnostic, sources: &Sources) -> Value {
 
 fn place(out: &mut Map<String, Value>, location: &Location, sources: &Sources) {
     out.insert("file".into(), location.file.clone().into());
-    if let Some((start, end)) = sources.span(location) {
+    // What is said of a whole file stands at its beginning, where an editor opens it.
+    let span = sources.span(location).or_else(|| {
+        let start = LineColumn { line: 1, column: 1 };
+        sources.has(&location.file).then_some((start, start))
+    });
+    if let Some((start, end)) = span {
         out.insert("line".into(), start.line.into());
         out.insert("column".into(), start.column.into());
         out.insert("end_line".into(), end.line.into());

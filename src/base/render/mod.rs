@@ -44,6 +44,11 @@ impl Sources {
     }
 
     /// Start and end of a location; `None` for a whole file.
+    /// Whether the text of a file is known.
+    pub fn has(&self, file: &str) -> bool {
+        self.files.contains_key(file)
+    }
+
     pub fn span(&self, location: &Location) -> Option<(LineColumn, LineColumn)> {
         let range = location.range()?;
         let (text, index) = self.files.get(&location.file)?;

@@ -210,7 +210,10 @@ fn violation(file: SourceFile, error: &SchemaError, findings: &mut Vec<Finding>)
         SchemaDetail::Exclusive { properties } => Finding::new(
             codes::MX0107,
             format!("only one of {} may be given", list(properties)),
-            key(),
+            match properties.last() {
+                Some(last) => Anchor::key(file, yaml::join_pointer(&error.pointer, last)),
+                None => key(),
+            },
         )
         .help("remove all but one"),
         SchemaDetail::Type { expected, found } => Finding::new(

@@ -3,7 +3,7 @@
 use mxcp_artifact::EndpointKind;
 use mxcp_base::{Severity, SourceFile, codes};
 
-use super::{documents, policy, prompt, python, shape_findings, sql, tests, types};
+use super::{arguments, documents, policy, prompt, python, shape_findings, sql, tests, types};
 use crate::Db;
 use crate::documents::{endpoint_def, parse_yaml};
 use crate::finding::{Anchor, Finding};
@@ -55,6 +55,7 @@ pub(super) fn check_endpoint(db: &dyn Db, file: SourceFile, findings: &mut Vec<F
     }
     types::check_types(db, file, def, findings);
     policy::check_policies(db, file, def, findings);
+    arguments::check_test_arguments(file, def, findings);
     tests::check_tests(file, def, findings);
 }
 
@@ -86,6 +87,25 @@ fn check_names(db: &dyn Db, file: SourceFile, def: &EndpointDef, findings: &mut 
             finding = finding.label(Anchor::value(*other, def.pointer(key)), "also defined here");
         }
         findings.push(finding);
+    }
+    if let (Some(name), true) = (def.id(), def.kind != EndpointKind::Resource) {
+        let letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        let problem = match name.chars().find(|c| !letter(*c)) {
+            Some(odd) => Some(format!("clients refuse a name with {odd:?} in it")),
+            None if name.len() > 64 => Some(format!(
+                "several clients refuse a name of more than 64 letters, and this one has {}",
+                name.len()
+            )),
+            None => None,
+        };
+        findings.extend(problem.map(|problem| {
+            Finding::new(
+                codes::MX0117,
+                problem,
+                Anchor::value(file, def.pointer("name")),
+            )
+            .help("use at most 64 letters, digits, `_`, `-` and `.`")
+        }));
     }
     for (i, parameter) in def.parameters.iter().enumerate() {
         if let Some(first) = def.parameters[..i]

@@ -2,6 +2,8 @@
 //!
 //! An entity with an upstream error is silent here: the error is reported where it is.
 
+mod arguments;
+mod bounds;
 mod cel;
 pub mod documents;
 pub mod endpoint;
@@ -16,6 +18,7 @@ pub mod result;
 pub mod sql;
 pub mod tests;
 pub mod types;
+mod written;
 
 use mxcp_base::{Content, SourceFile, codes};
 
@@ -35,7 +38,10 @@ pub fn check_file(db: &dyn Db, file: SourceFile) -> Vec<Finding> {
     match kind {
         DocumentKind::Site => project::check_site(db, file, &mut findings),
         DocumentKind::Endpoint(_) => endpoint::check_endpoint(db, file, &mut findings),
-        DocumentKind::Eval => evals::check_evals(db, file, &mut findings),
+        DocumentKind::Eval => {
+            evals::check_evals(db, file, &mut findings);
+            arguments::check_eval_arguments(db, file, &mut findings);
+        }
         DocumentKind::IgnoredYaml => findings.push(
             Finding::new(
                 codes::MX0004,

@@ -64,7 +64,7 @@ fn values(kind: TypeKind, node: Option<Node<'_>>) -> Vec<Value> {
 
 // A value as its type asks for it. YAML reads `no`, `010` and `1:30` as something else than the
 // text that an author means who writes them among the values of a string.
-pub(super) fn lower_value(kind: TypeKind, node: Node<'_>) -> Value {
+pub fn lower_value(kind: TypeKind, node: Node<'_>) -> Value {
     let value = node.to_json();
     match (kind, value) {
         (TypeKind::String, Value::Bool(_) | Value::Number(_)) => {

@@ -30,7 +30,17 @@ pub(crate) fn reword(
         return place.bad_escape();
     }
     if let Some(bracket) = open_bracket
-        && (has("flow") || has("illegal placement of ':'") || has("simple key"))
+        && [
+            "flow",
+            "illegal placement of ':'",
+            "simple key",
+            "indentation",
+            "did not find expected key",
+            "sequence entries are not allowed",
+            "is only valid inside a block",
+        ]
+        .into_iter()
+        .any(has)
     {
         return place.unclosed(bracket);
     }
@@ -283,7 +293,7 @@ impl<'t> Place<'t> {
     fn unclosed(&self, bracket: usize) -> SyntaxError {
         let open = &self.text[bracket..=bracket];
         let close = if open == "[" { ']' } else { '}' };
-        let between = self.text[bracket..self.at.max(bracket)].trim_end();
+        let between = &self.text[bracket..self.at.max(bracket)];
         let help = format!("add the `{close}`, or put the value in quotes if it is meant as text");
         if between.contains('\n') || self.at >= self.text.trim_end().len() {
             return SyntaxError::syntax(
@@ -308,12 +318,30 @@ impl<'t> Place<'t> {
             )
             .with_help("put the value in quotes if the `:` belongs to it");
         }
+        if let Some(range) = self.glued_colon(before.len() - key.len()) {
+            return SyntaxError::syntax(range, "a `:` without a space behind it ends no key")
+                .with_help("write `key: value`, with a space after the colon");
+        }
         let key_start = self.at - key.len();
         SyntaxError::syntax(
             text_range(key_start, self.at),
             format!("`{}` continues the value above it", key.trim_end()),
         )
         .with_help("indent it like the key above to make it a key beside it; a key with a value of its own cannot hold others")
+    }
+
+    // `name:x` on the line above, in the column of this key: a text where a key was meant.
+    fn glued_colon(&self, column: usize) -> Option<TextRange> {
+        let before = self.text[..self.line_start()].trim_end();
+        let begin = before.rfind('\n').map_or(0, |at| at + 1);
+        let line = before[begin..].trim_start();
+        let start = before.len() - line.len();
+        let key = line.strip_prefix("- ").unwrap_or(line);
+        let (name, rest) = key.split_once(':')?;
+        let word = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_');
+        let glued = word && !rest.is_empty() && !rest.starts_with([' ', '\t', '/']);
+        (glued && start + (line.len() - key.len()) - begin == column)
+            .then(|| text_range(start, before.len()))
     }
 
     fn misplaced_line(&self) -> SyntaxError {
