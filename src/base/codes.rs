@@ -70,6 +70,7 @@ codes! {
     MX0006 = 6 Error "unknown profile";
     MX0007 = 7 Error "path outside the project";
     MX0008 = 8 Error "source file not found";
+    MX0009 = 9 Warning "suppression that suppresses nothing";
     MX0101 = 101 Error "YAML syntax";
     MX0102 = 102 Warning "duplicate key";
     MX0103 = 103 Error "unknown key";

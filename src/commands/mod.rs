@@ -7,6 +7,7 @@ mod build;
 mod config;
 mod dbt;
 mod explain;
+mod fix;
 mod init;
 mod list;
 mod output;

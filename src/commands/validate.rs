@@ -26,9 +26,12 @@ pub(crate) struct Args {
     /// How to print diagnostics
     #[arg(long, value_enum, default_value = "graphical")]
     format: FormatArg,
-    /// Show diagnostics of at least this severity
-    #[arg(long, value_enum, default_value = "warning")]
-    severity: SeverityArg,
+    /// Show diagnostics of at least this severity [default: warning; info in JSON and SARIF]
+    #[arg(long, value_enum)]
+    severity: Option<SeverityArg>,
+    /// Apply the fixes that are certain, where the result still checks
+    #[arg(long)]
+    fix: bool,
     /// Exit with 1 on warnings too
     #[arg(long)]
     deny_warnings: bool,
@@ -70,7 +73,7 @@ enum SeverityArg {
 }
 
 pub(crate) fn run(args: &Args) -> u8 {
-    let session = match Session::open(args.profile.as_deref()) {
+    let mut session = match Session::open(args.profile.as_deref()) {
         Ok(session) => session,
         Err(failure) => return output::fail(args.json_output, &failure),
     };
@@ -87,6 +90,16 @@ pub(crate) fn run(args: &Args) -> u8 {
         Some(Err(failure)) => return output::fail(false, &failure),
         None => None,
     };
+    if args.fix {
+        let wanted = |session: &Session, d: &Diagnostic| {
+            only.as_deref()
+                .is_none_or(|only| concerns(d, only, session))
+        };
+        match super::fix::apply(&mut session, &wanted) {
+            Ok(fixed) => report_fixes(&fixed),
+            Err(failure) => return output::fail(args.json_output, &failure),
+        }
+    }
     let mut diagnostics = session.diagnostics();
     if let Some(only) = &only {
         diagnostics.retain(|d| concerns(d, only, &session));
@@ -94,12 +107,12 @@ pub(crate) fn run(args: &Args) -> u8 {
     let failed = diagnostics.iter().any(|d| {
         d.severity == Severity::Error || (args.deny_warnings && d.severity == Severity::Warning)
     });
-    let least = match args.severity {
-        SeverityArg::Info => Severity::Info,
-        SeverityArg::Warning => Severity::Warning,
-        SeverityArg::Error => Severity::Error,
-    };
     // Machines get everything; people get what needs them.
+    let least = match (args.severity, args.format) {
+        (Some(SeverityArg::Info), _) | (None, FormatArg::Json | FormatArg::Sarif) => Severity::Info,
+        (Some(SeverityArg::Error), _) => Severity::Error,
+        (Some(SeverityArg::Warning) | None, _) => Severity::Warning,
+    };
     if args.json_output {
         output::print_ok(&result(&session, &diagnostics, only.as_deref()));
     } else {
@@ -109,6 +122,22 @@ pub(crate) fn run(args: &Args) -> u8 {
         print_human(&session, &diagnostics, only.as_deref(), hidden, args);
     }
     if failed { FAILED } else { CLEAN }
+}
+
+// On standard error: the diagnostics alone are the output.
+fn report_fixes(fixed: &super::fix::Fixed) {
+    for (file, title) in &fixed.applied {
+        output::eprint(&format!("fixed {file}: {title}\n"));
+    }
+    let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "es" });
+    output::eprint(&format!(
+        "{} applied; {} written\n",
+        count(fixed.applied.len(), "fix"),
+        match fixed.files.len() {
+            1 => "1 file".to_owned(),
+            n => format!("{n} files"),
+        }
+    ));
 }
 
 /// The project path of an argument, which is relative to the current directory or to the root.
@@ -244,6 +273,12 @@ fn print_human(
     ));
     if let Some(first) = diagnostics.first() {
         output::print(&format!("  `mxcp explain {}` says more\n", first.code));
+    }
+    let fixable = diagnostics.iter().filter(|d| d.fix.is_some()).count();
+    if fixable > 0 {
+        output::print(&format!(
+            "  {fixable} can be mended with `mxcp validate --fix`\n"
+        ));
     }
     if hidden > 0 {
         output::print(&format!(

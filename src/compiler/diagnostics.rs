@@ -46,6 +46,7 @@ pub fn project_diagnostics(db: &dyn Db) -> Vec<Diagnostic> {
     if all.iter().any(|d| d.code == codes::MX0202) {
         all.extend(database_diagnostic(db));
     }
+    let mut all = crate::suppress::apply(db, all);
     all.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
     // Two endpoints may share an SQL file and find the same mistake in it: one report names both.
     all.dedup_by(|later, first| {
@@ -109,6 +110,16 @@ fn resolve(db: &dyn Db, finding: &Finding) -> Option<Diagnostic> {
         }],
     });
     configured(db, diagnostic)
+}
+
+/// Whether `diagnostics:` of the site file makes less than an error of it.
+pub(crate) fn is_configured_away(db: &dyn Db, finding: &Finding) -> bool {
+    let code = finding.code.to_string();
+    site(db).is_some_and(|site| {
+        site.severities
+            .get(&code)
+            .is_some_and(|severity| *severity != Some(Severity::Error))
+    })
 }
 
 // `diagnostics:` of the site file: another severity, or off.

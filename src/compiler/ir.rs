@@ -9,6 +9,7 @@ use mxcp_base::SourceFile;
 use crate::Db;
 use crate::check::check_file;
 use crate::check::python::entry_function;
+use crate::diagnostics::is_configured_away;
 use crate::documents::{endpoint_def, python_module};
 use crate::finding::{Consequence, Finding, TextOrigin};
 use crate::lower::endpoint::{EndpointDef, Language, PolicyDef};
@@ -25,9 +26,16 @@ pub fn is_served(db: &dyn Db, file: SourceFile) -> bool {
 fn consequence(db: &dyn Db, file: SourceFile) -> Consequence {
     check_file(db, file)
         .iter()
+        .filter(|finding| finding.is_error() && !is_silenced(db, finding))
         .map(Finding::consequence)
         .max()
         .unwrap_or(Consequence::None)
+}
+
+// An error that the author has looked at and let pass, in the site file or in a comment: what then can
+// be run is.
+fn is_silenced(db: &dyn Db, finding: &Finding) -> bool {
+    is_configured_away(db, finding) || crate::suppress::hides(db, finding)
 }
 
 /// The IR of one endpoint; `None` when it is disabled or an error leaves nothing that could be run.

@@ -20,6 +20,7 @@ pub mod relations;
 pub mod site;
 pub mod sql;
 pub mod startup;
+mod suppress;
 
 pub use db::{CompilerDatabase, Db};
 

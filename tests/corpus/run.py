@@ -1,6 +1,9 @@
-"""Plants one mistake at a time in fixtures/shop and asks `mxcp validate` for it.
+"""Plants mistakes in fixtures/shop and asks `mxcp validate` for them.
 
     python run.py MXCP [--only FAMILY] [--show]
+
+First one at a time, by family. Then several at once: groups of mistakes in files of their own, each of which
+must be found in the one run. Last the edits of `valid/`, which are unusual but right: no finding is wanted.
 
 Each family is a file beside this one: a list of edits and where the finding must stand.
 
@@ -22,6 +25,7 @@ import concurrent.futures
 import json
 import os
 import pathlib
+import random
 import shutil
 import subprocess
 import sys
@@ -90,17 +94,15 @@ def plant(root, case):
     return places
 
 
-def one(mxcp, case):
+def one(mxcp, cases):
     with tempfile.TemporaryDirectory() as scratch:
         root = pathlib.Path(scratch) / "shop"
         shutil.copytree(PROJECT, root, ignore=shutil.ignore_patterns("*.duckdb", "target", "mxcp.lock"))
-        places = plant(root, case) if case else set()
+        places = [plant(root, case) for case in cases]
         code, findings, stderr = validate(mxcp, root)
-    if findings is None:
-        return case, code, None, stderr, places
-    if not (case or {}).get("info"):
+    if findings is not None and not any(case.get("info") for case in cases):
         findings = [f for f in findings if f["severity"] != "info"]
-    return case, code, findings, stderr, places
+    return cases, code, findings, stderr, places
 
 
 def main():
@@ -108,6 +110,7 @@ def main():
     parser.add_argument("mxcp")
     parser.add_argument("--only", metavar="FAMILY", action="append")
     parser.add_argument("--show", action="store_true", help="what was found for every case")
+    parser.add_argument("--valid", action="store_true", help="only what is valid")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     options = parser.parse_args()
     mxcp = os.path.abspath(shutil.which(options.mxcp) or parser.error(f"no executable `{options.mxcp}`"))
@@ -115,37 +118,108 @@ def main():
     _, clean, stderr, = validate_clean(mxcp)
     if clean != []:
         sys.exit(f"the project without a mistake is not clean: {clean or stderr}")
-    rows, missed = [], []
+    if not options.valid:
+        mistakes(mxcp, options)
+    noisy = valid(mxcp, options)
+    sys.exit(1 if noisy else 0)
+
+
+def families(folder, only):
+    for file in sorted(folder.glob("*.yml")):
+        if not only or file.stem in only:
+            yield file.stem, yaml.safe_load(file.read_text(encoding="utf-8"))
+
+
+def sentence(finding):
+    return f"{finding['file']}:{finding.get('line')} {finding['severity']} {finding['code']} {finding['message']}"
+
+
+def standing(findings, places):
+    return any((f["file"], f.get("line")) in places for f in findings or ())
+
+
+def mistakes(mxcp, options):
+    rows, alone = [], []
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        for file in sorted(HERE.glob("*.yml")):
-            if options.only and file.stem not in options.only:
-                continue
-            cases = yaml.safe_load(file.read_text(encoding="utf-8"))
+        for family, cases in families(HERE, options.only):
             counts = collections.Counter()
-            for case, code, findings, stderr, places in pool.map(lambda case: one(mxcp, case), cases):
+            for case, code, findings, stderr, places in pool.map(lambda case: one(mxcp, [case]), cases):
                 found = bool(findings) or (findings is None and code == 1)
-                placed = any((f["file"], f.get("line")) in places for f in findings or ())
+                placed = standing(findings, places[0])
                 counts["detected"] += found
                 counts["placed"] += placed
+                if placed:
+                    alone.append(case[0])
                 if not placed or options.show:
-                    said = [f"{f['file']}:{f.get('line')} {f['severity']} {f['code']} {f['message']}" for f in findings or ()]
-                    missed.append((placed, file.stem, case["n"], sorted(places), said or [stderr.strip()]))
-            rows.append((file.stem, len(cases), counts["detected"], counts["placed"]))
-    for placed, family, name, places, said in missed:
-        print(f"{'  ' if placed else '! '}{family}: {name}")
-        if not placed:
-            print("    wanted at " + " or ".join(f"{f}:{line}" for f, line in places[:4]))
-        for line in said[:4]:
-            print(f"    {line}")
+                    print(f"{'  ' if placed else '! '}{family}: {case[0]['n']}")
+                    if not placed:
+                        print("    wanted at " + " or ".join(f"{f}:{line}" for f, line in sorted(places[0])[:4]))
+                    for said in [sentence(f) for f in findings or ()][:4] or [stderr.strip()]:
+                        print(f"    {said}")
+            rows.append((family, len(cases), counts["detected"], counts["placed"]))
+        groups = together(alone)
+        complete = collections.Counter()
+        for cases, code, findings, stderr, places in pool.map(lambda cases: one(mxcp, cases), groups):
+            lost = [case["n"] for case, place in zip(cases, places) if not standing(findings, place)]
+            complete[not lost] += 1
+            if lost:
+                print(f"! together: {', '.join(case['n'] for case in cases)}")
+                print(f"    lost: {', '.join(lost)}")
     print()
     rows.append(("all", *(sum(row[i] for row in rows) for i in (1, 2, 3))))
     print(f"{'family':10} {'cases':>6} {'detected':>9} {'on the line':>12}")
     for name, total, detected, placed in rows:
         print(f"{name:10} {total:6} {detected:6} {100 * detected // total:3}% {placed:6} {100 * placed // total:3}%")
+    print(f"\n{len(groups)} groups of mistakes at once: {complete[True]} with every mistake found on its line")
+
+
+def files_of(case):
+    touched = {case.get("f"), case.get("delete"), *case.get("and", ()), *case.get("write", ()), *case.get("rename", ())}
+    return touched - {None}
+
+
+# Mistakes in the project's own files or in shared ones change what the others are.
+SHARED = ("mxcp-site.yml", "dbt_project.yml", "models/", "macros/", "seeds/", "plugins/")
+
+
+def together(cases):
+    """Groups of mistakes that do not touch the same endpoint; always the same ones."""
+    rng = random.Random(2026)
+    cases = [case for case in cases if not any(f.startswith(SHARED) for f in files_of(case))]
+    groups = []
+    for _ in range(40):
+        group, taken = [], set()
+        for case in rng.sample(cases, len(cases)):
+            # A tool, its SQL and its tests are one.
+            names = {pathlib.PurePath(f).stem for f in files_of(case)} | files_of(case)
+            names |= {"score"} if names & {"scoring"} else set()
+            if not names & taken:
+                group.append(case)
+                taken |= names
+        groups.append(group[: rng.randint(3, 6)])
+    return groups
+
+
+def valid(mxcp, options):
+    total = noisy = 0
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        for family, cases in families(HERE / "valid", options.only):
+            for case, code, findings, stderr, _ in pool.map(lambda case: one(mxcp, [case]), cases):
+                total += 1
+                said = [sentence(f) for f in findings or () if f["severity"] != "info"]
+                if findings is None:
+                    said = [stderr.strip()]
+                if said:
+                    noisy += 1
+                    print(f"! valid, {family}: {case[0]['n']}")
+                    for line in said[:4]:
+                        print(f"    {line}")
+    print(f"{total} unusual but valid: {total - noisy} without a finding")
+    return noisy
 
 
 def validate_clean(mxcp):
-    _, code, findings, stderr, _ = one(mxcp, None)
+    _, code, findings, stderr, _ = one(mxcp, [])
     return code, findings, stderr
 
 
