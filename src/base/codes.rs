@@ -71,6 +71,7 @@ codes! {
     MX0007 = 7 Error "path outside the project";
     MX0008 = 8 Error "source file not found";
     MX0009 = 9 Warning "suppression that suppresses nothing";
+    MX0010 = 10 Warning "secret that no profile has";
     MX0101 = 101 Error "YAML syntax";
     MX0102 = 102 Warning "duplicate key";
     MX0103 = 103 Error "unknown key";
@@ -144,6 +145,7 @@ codes! {
     MX0731 = 731 Warning "eval expects an impossible argument";
     MX0801 = 801 Warning "database cannot be read";
     MX0802 = 802 Warning "database differs from the models";
+    MX0803 = 803 Warning "database in memory";
 }
 
 #[cfg(test)]

@@ -81,6 +81,16 @@ impl ConfigFile {
         Some(self.project(project)?.keys().cloned().collect())
     }
 
+    /// The names of the secrets that any profile of a project has.
+    pub(crate) fn secret_names(&self, project: &str) -> BTreeSet<String> {
+        let profiles = self.project(project).into_iter().flatten();
+        profiles
+            .filter_map(|(_, profile)| profile.get("secrets")?.as_array())
+            .flatten()
+            .filter_map(|secret| Some(secret.get("name")?.as_str()?.to_owned()))
+            .collect()
+    }
+
     /// What one profile gets, references resolved. Other profiles may hold references that cannot
     /// be resolved here, so they are left alone.
     ///

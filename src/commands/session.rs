@@ -119,6 +119,7 @@ impl Session {
             live: database_problem.is_none(),
             database_problem,
             user_profiles: self.config.profiles(project),
+            secret_names: Some(self.config.secret_names(project)),
         }
     }
 

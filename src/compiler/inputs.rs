@@ -18,6 +18,8 @@ pub struct Environment {
     pub database_problem: Option<DatabaseProblem>,
     /// Profiles that the user configuration knows for this project; `None` when it says nothing.
     pub user_profiles: Option<BTreeSet<String>>,
+    /// The names of the secrets it has for this project, in any profile; `None` when nobody looked.
+    pub secret_names: Option<BTreeSet<String>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
