@@ -66,7 +66,8 @@ def plant(root, case):
     for file, (old, new) in case.get("and", {}).items():
         replace(root, file, old, new)
     for file, text in case.get("write", {}).items():
-        (root / file).write_text(text, encoding="utf-8")
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        (root / file).write_text(text, encoding="utf-8", newline="")
     if "delete" in case:
         (root / case["delete"]).unlink()
     if "rename" in case:
@@ -204,7 +205,7 @@ def valid(mxcp, options):
     total = noisy = 0
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         for family, cases in families(HERE / "valid", options.only):
-            for case, code, findings, stderr, _ in pool.map(lambda case: one(mxcp, [case]), cases):
+            for case, code, findings, stderr, _ in pool.map(lambda case: one(mxcp, [{"line": 0} | case]), cases):
                 total += 1
                 said = [sentence(f) for f in findings or () if f["severity"] != "info"]
                 if findings is None:
