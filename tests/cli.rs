@@ -314,3 +314,72 @@ fn a_link_does_not_lead_out_of_the_project() {
     let error = ran.json()["error"].to_string();
     assert!(error.contains("outside the project"), "{error}");
 }
+
+#[test]
+fn fixes_are_applied_when_the_result_checks() {
+    let project = copy_of(&fixture("shop"));
+    let tool = project.path().join("tools/orders_of.yml");
+    let broken = fs::read_to_string(&tool)
+        .expect("the tool")
+        .replace("  description: \"Orders of", "  descripton: \"Orders of")
+        .replace(
+            "enum: [paid, open, cancelled]",
+            "enum: [yes, open, cancelled]",
+        );
+    fs::write(&tool, &broken).expect("the tool is written");
+    let seen = run(project.path(), &["validate", "--format", "concise"]);
+    assert_eq!(seen.code, 1, "{seen:#?}");
+    assert!(seen.stdout.contains("validate --fix"), "{seen:#?}");
+    let fixed = run(project.path(), &["validate", "--fix", "--format", "json"]).ok();
+    assert_eq!(fixed.json(), serde_json::json!([]));
+    assert!(
+        fixed.stderr.contains("2 fixes applied; 1 file written"),
+        "{fixed:#?}"
+    );
+    let text = fs::read_to_string(&tool).expect("the tool");
+    let wanted = broken
+        .replace("descripton", "description")
+        .replace("[yes, ", "[\"yes\", ");
+    assert_eq!(text, wanted);
+}
+
+#[test]
+fn a_fix_that_breaks_something_else_is_not_applied() {
+    let project = copy_of(&fixture("shop"));
+    let tool = project.path().join("tools/revenue.yml");
+    // The nearest key is there already, so renaming would declare it twice.
+    let broken = fs::read_to_string(&tool).expect("the tool").replace(
+        "  name: revenue\n",
+        "  name: revenue\n  descripton: again\n",
+    );
+    fs::write(&tool, &broken).expect("the tool is written");
+    let tried = run(project.path(), &["validate", "--fix"]);
+    assert_eq!(tried.code, 1, "{tried:#?}");
+    assert!(
+        tried.stderr.contains("0 fixes applied; 0 files written"),
+        "{tried:#?}"
+    );
+    assert_eq!(fs::read_to_string(&tool).expect("the tool"), broken);
+}
+
+#[test]
+fn a_comment_lets_a_finding_pass_and_the_tool_is_served() {
+    let project = copy_of(&fixture("shop"));
+    let tool = project.path().join("tools/order_count.yml");
+    let text = fs::read_to_string(&tool).expect("the tool");
+    let unused = text.replace("WHERE placed >= $since", "WHERE true");
+    fs::write(&tool, &unused).expect("the tool is written");
+    let refused = run(project.path(), &["validate", "--format", "concise"]);
+    assert_eq!(refused.code, 1, "{refused:#?}");
+    assert!(refused.stdout.contains("MX0208"), "{refused:#?}");
+    let noted = unused.replace(
+        "- name: since",
+        "- name: since # mxcp: ignore[MX0208] kept for old clients",
+    );
+    fs::write(&tool, noted).expect("the tool is written");
+    let passed = run(project.path(), &["validate", "--format", "json"]).ok();
+    assert_eq!(passed.json(), serde_json::json!([]));
+    run(project.path(), &["build"]).ok();
+    let manifest = fs::read_to_string(project.path().join("target/mxcp/manifest.json"));
+    assert!(manifest.expect("the manifest").contains("order_count"));
+}
