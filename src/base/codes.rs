@@ -132,6 +132,22 @@ codes! {
     MX0706 = 706 Error "resource parameter not in the URI";
     MX0707 = 707 Error "URI variable without parameter";
     MX0708 = 708 Error "prompt without messages";
+    MX0709 = 709 Error "test expects a field that cannot exist";
+    MX0710 = 710 Error "test expects what the result cannot be";
+    MX0711 = 711 Error "expectations contradict each other";
+    MX0712 = 712 Error "test expects a denial that no policy gives";
+    MX0713 = 713 Warning "test gives a caller what no policy reads";
+    MX0714 = 714 Warning "eval names an unknown argument";
+    MX0715 = 715 Warning "eval checks nothing";
+    MX0716 = 716 Warning "unknown model";
+    MX0717 = 717 Error "unknown filter, test or method in a template";
+    MX0718 = 718 Warning "prompt parameter without use";
+    MX0719 = 719 Warning "message of an unknown role or type";
+    MX0720 = 720 Error "not a URI";
+    MX0721 = 721 Error "URI template that matches nothing";
+    MX0722 = 722 Warning "resources match the same URIs";
+    MX0723 = 723 Warning "not a media type";
+    MX0724 = 724 Warning "template reads what a parameter does not have";
     MX0801 = 801 Warning "database cannot be read";
     MX0802 = 802 Warning "database differs from the models";
 }

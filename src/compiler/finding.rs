@@ -174,7 +174,10 @@ impl Finding {
             | codes::MX0704
             | codes::MX0706
             | codes::MX0707
-            | codes::MX0708 => Consequence::NotServed,
+            | codes::MX0708
+            | codes::MX0717
+            | codes::MX0720
+            | codes::MX0721 => Consequence::NotServed,
             // Checked again in each call: the result, the policies, what Python defines. Tests fail
             // by themselves.
             codes::MX0301
@@ -190,7 +193,11 @@ impl Finding {
             | codes::MX0604
             | codes::MX0605
             | codes::MX0701
-            | codes::MX0702 => Consequence::None,
+            | codes::MX0702
+            | codes::MX0709
+            | codes::MX0710
+            | codes::MX0711
+            | codes::MX0712 => Consequence::None,
             _ => Consequence::NotRun,
         }
     }

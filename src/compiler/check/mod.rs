@@ -12,6 +12,7 @@ mod policy_action;
 pub mod project;
 pub mod prompt;
 pub mod python;
+pub mod resource;
 pub mod result;
 pub mod sql;
 pub mod tests;
