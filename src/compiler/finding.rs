@@ -187,6 +187,20 @@ impl Finding {
             | codes::MX0501
             | codes::MX0502
             | codes::MX0504
+            | codes::MX0505
+            | codes::MX0506
+            | codes::MX0507
+            | codes::MX0508
+            | codes::MX0509
+            | codes::MX0510
+            | codes::MX0511
+            | codes::MX0512
+            | codes::MX0513
+            | codes::MX0514
+            | codes::MX0515
+            | codes::MX0516
+            | codes::MX0517
+            | codes::MX0518
             | codes::MX0601
             | codes::MX0602
             | codes::MX0603

@@ -7,6 +7,7 @@ pub mod documents;
 pub mod endpoint;
 pub mod evals;
 mod grammar;
+mod plugin;
 pub mod policy;
 mod policy_action;
 pub mod project;
@@ -45,6 +46,7 @@ pub fn check_file(db: &dyn Db, file: SourceFile) -> Vec<Finding> {
             )
             .help("rename it to end in `.yml`"),
         ),
+        DocumentKind::Python => python::check_file(db, file, &mut findings),
         DocumentKind::Other => project::check_stray(db, file, &mut findings),
         _ => crate::models::check_dbt_file(db, file, kind, &mut findings),
     }
