@@ -70,11 +70,14 @@ pub fn function_origin(db: &dyn Db, name: &str) -> Option<Origin> {
         })
 }
 
-/// Whether any Python of the project makes a relation of this name, at whatever time.
+/// Whether any Python or SQL of the project makes a relation of this name, at whatever time.
 pub fn made_by_any_code(db: &dyn Db, catalog: Option<&str>, name: &str) -> bool {
     let name = name.to_lowercase();
     FileSet::get(db).files(db).values().any(|file| {
-        document_kind(db, *file) == DocumentKind::Python && {
+        matches!(
+            document_kind(db, *file),
+            DocumentKind::Python | DocumentKind::Sql | DocumentKind::Endpoint(_)
+        ) && {
             let made = made(db, *file);
             made.relations.contains(&name) || (made.attaches && catalog.is_some())
         }

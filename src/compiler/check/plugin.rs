@@ -40,12 +40,9 @@ fn missing(db: &dyn Db, anchor: Anchor, module: &str, findings: &mut Vec<Finding
     let stem = module.replace('.', "/");
     let elsewhere = [site.paths.python.as_str(), ""].iter().any(|base| {
         ["", "/__init__"].iter().any(|end| {
-            paths::resolve(
-                "",
-                &format!("{base}/{stem}{end}.py").trim_start_matches('/'),
-            )
-            .and_then(|path| find_file(db, &path))
-            .is_some()
+            paths::resolve("", format!("{base}/{stem}{end}.py").trim_start_matches('/'))
+                .and_then(|path| find_file(db, &path))
+                .is_some()
         })
     });
     // Packages have parts; what the project writes for itself hardly ever does.

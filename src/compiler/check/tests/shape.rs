@@ -13,7 +13,7 @@ use crate::sql::{Bound, bind_endpoint};
 pub(super) enum Shape {
     /// Nothing is known.
     Any,
-    Scalar(Leaf),
+    Scalar(Box<Leaf>),
     Object(Fields),
     List(Box<Shape>),
 }
@@ -87,10 +87,10 @@ pub(super) fn of_endpoint(db: &dyn Db, file: SourceFile, def: &EndpointDef) -> S
     }
     let row = |declared: Option<&TypeDef>| Shape::Object(fields(declared, columns));
     let value = |ty: &TypeDef| match columns {
-        Some([column]) => Shape::Scalar(Leaf {
+        Some([column]) => Shape::Scalar(Box::new(Leaf {
             declared: Some(ty.clone()),
             sql: Some(column.ty.clone()),
-        }),
+        })),
         Some(_) => Shape::Any,
         None => declared(ty),
     };
@@ -112,10 +112,10 @@ fn declared(ty: &TypeDef) -> Shape {
     match ty.kind {
         TypeKind::Array => Shape::List(Box::new(ty.items.as_deref().map_or(Shape::Any, declared))),
         TypeKind::Object => Shape::Object(fields(Some(ty), None)),
-        _ => Shape::Scalar(Leaf {
+        _ => Shape::Scalar(Box::new(Leaf {
             declared: Some(ty.clone()),
             sql: None,
-        }),
+        })),
     }
 }
 
