@@ -174,7 +174,10 @@ impl Finding {
             | codes::MX0704
             | codes::MX0706
             | codes::MX0707
-            | codes::MX0708 => Consequence::NotServed,
+            | codes::MX0708
+            | codes::MX0717
+            | codes::MX0720
+            | codes::MX0721 => Consequence::NotServed,
             // Checked again in each call: the result, the policies, what Python defines. Tests fail
             // by themselves.
             codes::MX0301
@@ -184,6 +187,20 @@ impl Finding {
             | codes::MX0501
             | codes::MX0502
             | codes::MX0504
+            | codes::MX0505
+            | codes::MX0506
+            | codes::MX0507
+            | codes::MX0508
+            | codes::MX0509
+            | codes::MX0510
+            | codes::MX0511
+            | codes::MX0512
+            | codes::MX0513
+            | codes::MX0514
+            | codes::MX0515
+            | codes::MX0516
+            | codes::MX0517
+            | codes::MX0518
             | codes::MX0601
             | codes::MX0602
             | codes::MX0603
@@ -194,7 +211,11 @@ impl Finding {
             | codes::MX0111
             | codes::MX0112
             | codes::MX0116
-            | codes::MX0730 => Consequence::None,
+            | codes::MX0730
+            | codes::MX0709
+            | codes::MX0710
+            | codes::MX0711
+            | codes::MX0712 => Consequence::None,
             _ => Consequence::NotRun,
         }
     }

@@ -1,11 +1,11 @@
 //! Plugins: the SQL functions they add, read from their annotations without importing them.
 
 use mxcp_artifact::SqlType;
-use mxcp_base::paths;
+use mxcp_base::{SourceFile, paths};
 use mxcp_catalog::FunctionStub;
 
 use crate::Db;
-use crate::documents::{find_file, python_module, site};
+use crate::documents::{find_file, python_module, site, site_paths};
 
 /// Functions named `<method>_<plugin>`, of every `@udf` method of `MXCPPlugin`.
 #[salsa::tracked(returns(ref))]
@@ -34,10 +34,7 @@ fn read_plugins(db: &dyn Db) -> Plugins {
     let mut functions = Vec::new();
     let mut unread = Vec::new();
     for plugin in &site.plugins {
-        let stem = format!("{}/{}", site.paths.plugins, plugin.module.replace('.', "/"));
-        let file = [format!("{stem}.py"), format!("{stem}/__init__.py")]
-            .iter()
-            .find_map(|path| find_file(db, &paths::resolve("", path)?));
+        let file = plugin_file(db, &plugin.module);
         // A module from the environment is unknown here: its functions are opaque to typing.
         let Some(file) = file else {
             unread.push(plugin.name.clone());
@@ -83,8 +80,16 @@ fn read_plugins(db: &dyn Db) -> Plugins {
     Plugins { functions, unread }
 }
 
+/// The file of a plugin's module in the folder of the plugins.
+pub(crate) fn plugin_file(db: &dyn Db, module: &str) -> Option<SourceFile> {
+    let stem = format!("{}/{}", site_paths(db).plugins, module.replace('.', "/"));
+    [format!("{stem}.py"), format!("{stem}/__init__.py")]
+        .iter()
+        .find_map(|path| find_file(db, &paths::resolve("", path)?))
+}
+
 /// The SQL type of a Python annotation, as plugins are registered at run time.
-fn annotated_type(text: &str) -> Option<SqlType> {
+pub(crate) fn annotated_type(text: &str) -> Option<SqlType> {
     let text = text.trim().trim_matches(['"', '\'']);
     let optional = text
         .split('|')

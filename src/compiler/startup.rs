@@ -70,6 +70,26 @@ pub fn function_origin(db: &dyn Db, name: &str) -> Option<Origin> {
         })
 }
 
+/// Whether any Python or SQL of the project makes a relation of this name, at whatever time.
+pub fn made_by_any_code(db: &dyn Db, catalog: Option<&str>, name: &str) -> bool {
+    let name = name.to_lowercase();
+    FileSet::get(db).files(db).values().any(|file| {
+        matches!(
+            document_kind(db, *file),
+            DocumentKind::Python | DocumentKind::Sql | DocumentKind::Endpoint(_)
+        ) && {
+            let made = made(db, *file);
+            made.relations.contains(&name) || (made.attaches && catalog.is_some())
+        }
+    })
+}
+
+/// Whether a file makes relations whose names are not written there.
+pub fn makes_other_relations(db: &dyn Db, file: SourceFile) -> bool {
+    let made = made(db, file);
+    made.other_relations || made.attaches
+}
+
 /// The files with a say before the first call. Without a hook or a plugin nothing runs that early.
 #[salsa::tracked(returns(ref))]
 fn starting_files(db: &dyn Db) -> BTreeMap<String, Made> {

@@ -34,6 +34,8 @@ pub struct Template {
     pub filters: Vec<(String, TextRange)>,
     /// Tests by name (`x is none`), with the range of the tested expression.
     pub tests: Vec<(String, TextRange)>,
+    /// Attributes read of undeclared names (`name.attribute`, not a call), with the range of both.
+    pub attributes: Vec<(String, String, TextRange)>,
 }
 
 /// A call of something that has a dotted name.

@@ -14,8 +14,15 @@ use text_size::TextRange;
 
 use crate::{SyntaxError, SyntaxErrorKind, limits, text_range};
 
+mod builtins;
+mod facts;
+mod text;
+
 #[cfg(test)]
 mod tests;
+
+pub use facts::{Body, Call, ColumnRead, Execute, Facts, Fate, Import, Params, Use, Value};
+pub use text::Constant;
 
 /// Larger files are refused unread.
 pub const MAX_BYTES: usize = 8 << 20;
@@ -35,6 +42,8 @@ pub struct Module {
     /// Whether names are made in ways that reading cannot follow: `globals()`, `setattr`, `exec`,
     /// `__getattr__`.
     pub makes_names: bool,
+    /// What the bodies say.
+    pub facts: Facts,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +51,12 @@ pub struct Class {
     pub name: String,
     /// The last names of the base classes; `…` for one that is computed.
     pub bases: Vec<String>,
+    pub name_range: TextRange,
     pub methods: Vec<Function>,
+    /// Annotated fields: name, annotation, and whether there is a default.
+    pub fields: Vec<(String, String, bool)>,
+    /// The decorators as they are written, without `@`.
+    pub decorators: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +69,7 @@ pub struct Function {
     pub params: Vec<Param>,
     /// The return annotation as it is written.
     pub returns: Option<String>,
+    pub returns_range: Option<TextRange>,
     /// The decorators as they are written, without `@`.
     pub decorators: Vec<String>,
     pub docstring: Option<String>,
@@ -69,6 +84,8 @@ pub struct Param {
     pub has_default: bool,
     /// The annotation as it is written.
     pub annotation: Option<String>,
+    /// The name with its annotation and default.
+    pub whole: TextRange,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -128,7 +145,24 @@ pub fn parse(text: &str) -> Module {
         })
         .collect();
     names_in_tokens(text, parsed.tokens(), &mut module);
+    if let Some(open) = unclosed(parsed.tokens()).filter(|_| !module.errors.is_empty()) {
+        // Everything after it is misread.
+        module
+            .errors
+            .retain(|error| error.range.start() < open.start());
+        let bracket = text.get(std::ops::Range::<usize>::from(open));
+        module.errors.push(SyntaxError::syntax(
+            open,
+            format!("`{}` is never closed", bracket.unwrap_or_default()),
+        ));
+    }
     if let Mod::Module(ast) = parsed.syntax() {
+        module.facts = facts::read(text, &ast.body);
+        let errors = std::mem::take(&mut module.facts.errors);
+        // After a mistake in the grammar the rest may be misread.
+        if module.errors.is_empty() {
+            module.errors = errors;
+        }
         Collector {
             text,
             tokens: parsed.tokens(),
@@ -137,6 +171,22 @@ pub fn parse(text: &str) -> Module {
         .body(&ast.body);
     }
     module
+}
+
+/// The last bracket that is opened and not closed.
+fn unclosed(tokens: &[Token]) -> Option<TextRange> {
+    let mut open: Vec<TextRange> = Vec::new();
+    for token in tokens {
+        let (kind, at) = token.as_tuple();
+        match kind {
+            TokenKind::Lpar | TokenKind::Lsqb | TokenKind::Lbrace => open.push(range(at)),
+            TokenKind::Rpar | TokenKind::Rsqb | TokenKind::Rbrace => {
+                open.pop();
+            }
+            _ => {}
+        }
+    }
+    open.pop()
 }
 
 /// What the syntax tree of the top level does not show: `global` in functions, and names made by
@@ -219,10 +269,21 @@ impl Collector<'_> {
                         _ => "…".to_owned(),
                     })
                     .collect();
+                let fields = def
+                    .body
+                    .iter()
+                    .filter_map(|s| match s {
+                        Stmt::AnnAssign(field) => self.field(field),
+                        _ => None,
+                    })
+                    .collect();
                 self.module.classes.push(Class {
                     name: def.name.to_string(),
                     bases,
+                    name_range: range(def.name.range),
                     methods,
+                    fields,
+                    decorators: self.decorators(&def.decorator_list),
                 });
             }
             Stmt::TypeAlias(alias) => self.target(&alias.name),
@@ -309,7 +370,7 @@ impl Collector<'_> {
     }
 
     /// What stands between `->` and the colon of a definition whose parameter list ends at `params_end`.
-    fn returns(&self, params_end: u32) -> Option<String> {
+    fn returns(&self, params_end: u32) -> Option<TextRange> {
         let first = self.tokens.partition_point(|token| {
             let (_, at) = token.as_tuple();
             u32::from(range(at).start()) < params_end
@@ -335,7 +396,33 @@ impl Collector<'_> {
             }
             found = Some(found.map_or(range, |known| known.cover(range)));
         }
-        found.map(|range| self.source(range).to_owned())
+        found
+    }
+
+    fn decorators(&self, list: &[ruff_python_ast::Decorator]) -> Vec<String> {
+        list.iter()
+            .map(|decorator| {
+                let source = self.source(range(decorator.range));
+                source.trim_start_matches('@').trim().to_owned()
+            })
+            .collect()
+    }
+
+    /// `name: annotation = default` in a class.
+    fn field(&self, field: &ruff_python_ast::StmtAnnAssign) -> Option<(String, String, bool)> {
+        let Expr::Name(name) = &*field.target else {
+            return None;
+        };
+        let whole = range(field.range);
+        let after = TextRange::new(range(name.range).end().min(whole.end()), whole.end());
+        let text = self.source(after).trim_start().strip_prefix(':')?;
+        // A default may hold another `=`, an annotation does not.
+        let annotation = text.split('=').next().unwrap_or(text).trim();
+        Some((
+            name.id.to_string(),
+            annotation.to_owned(),
+            field.value.is_some(),
+        ))
     }
 
     fn function(&self, def: &StmtFunctionDef) -> Function {
@@ -346,24 +433,19 @@ impl Collector<'_> {
             },
             _ => None,
         });
+        let returns = def
+            .returns
+            .as_ref()
+            .and_then(|_| self.returns(range(def.parameters.range).end().into()));
         Function {
             name: def.name.as_str().to_owned(),
             name_range: range(def.name.range),
             range: range(def.range),
             is_async: def.is_async,
             params: self.params(&def.parameters),
-            returns: def
-                .returns
-                .as_ref()
-                .and_then(|_| self.returns(range(def.parameters.range).end().into())),
-            decorators: def
-                .decorator_list
-                .iter()
-                .map(|decorator| {
-                    let source = self.source(range(decorator.range));
-                    source.trim_start_matches('@').trim().to_owned()
-                })
-                .collect(),
+            returns: returns.map(|range| self.source(range).to_owned()),
+            returns_range: returns,
+            decorators: self.decorators(&def.decorator_list),
             docstring,
         }
     }
@@ -391,6 +473,7 @@ impl Collector<'_> {
             range: range(parameter.name.range),
             kind,
             has_default,
+            whole: range(parameter.range),
             annotation: parameter.annotation.as_ref().map(|_| {
                 let whole = range(parameter.range);
                 let name_end = range(parameter.name.range).end();

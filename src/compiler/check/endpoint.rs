@@ -3,7 +3,7 @@
 use mxcp_artifact::EndpointKind;
 use mxcp_base::{Severity, SourceFile, codes};
 
-use super::{arguments, documents, policy, prompt, python, shape_findings, sql, tests, types};
+use super::{arguments, documents, policy, prompt, python, resource, shape_findings, sql, tests, types};
 use crate::Db;
 use crate::documents::{endpoint_def, parse_yaml};
 use crate::finding::{Anchor, Finding};
@@ -41,7 +41,7 @@ pub(super) fn check_endpoint(db: &dyn Db, file: SourceFile, findings: &mut Vec<F
         return;
     };
     match def.kind {
-        EndpointKind::Prompt => prompt::check_messages(db, file, def, findings),
+        EndpointKind::Prompt => prompt::check_messages(file, def, findings),
         EndpointKind::Tool | EndpointKind::Resource => {
             check_source(db, file, def, findings);
             match def.language {
@@ -51,12 +51,12 @@ pub(super) fn check_endpoint(db: &dyn Db, file: SourceFile, findings: &mut Vec<F
         }
     }
     if def.kind == EndpointKind::Resource {
-        prompt::check_uri(file, def, findings);
+        resource::check_resource(db, file, def, findings);
     }
     types::check_types(db, file, def, findings);
     policy::check_policies(db, file, def, findings);
     arguments::check_test_arguments(file, def, findings);
-    tests::check_tests(file, def, findings);
+    tests::check_tests(db, file, def, findings);
 }
 
 // A well-formed file of another kind: the folder decides what is expected.

@@ -9,11 +9,13 @@ pub mod documents;
 pub mod endpoint;
 pub mod evals;
 mod grammar;
+mod plugin;
 pub mod policy;
 mod policy_action;
 pub mod project;
 pub mod prompt;
 pub mod python;
+pub mod resource;
 pub mod result;
 pub mod sql;
 pub mod tests;
@@ -50,6 +52,7 @@ pub fn check_file(db: &dyn Db, file: SourceFile) -> Vec<Finding> {
             )
             .help("rename it to end in `.yml`"),
         ),
+        DocumentKind::Python => python::check_file(db, file, &mut findings),
         DocumentKind::Other => project::check_stray(db, file, &mut findings),
         _ => crate::models::check_dbt_file(db, file, kind, &mut findings),
     }

@@ -313,7 +313,16 @@ impl Walk<'_> {
                 self.expr(&e.expr);
                 self.args(&e.args);
             }
-            ast::Expr::GetAttr(e) => self.expr(&e.expr),
+            ast::Expr::GetAttr(e) => {
+                let before = self.template.undeclared.len();
+                self.expr(&e.expr);
+                if let ast::Expr::Var(var) = &e.expr
+                    && self.template.undeclared.len() > before
+                {
+                    let found = (var.id.to_owned(), e.name.to_owned(), range(expr.span()));
+                    self.template.attributes.push(found);
+                }
+            }
             ast::Expr::GetItem(e) => {
                 self.expr(&e.expr);
                 self.expr(&e.subscript_expr);
@@ -353,7 +362,11 @@ impl Walk<'_> {
     }
 
     fn call(&mut self, call: &ast::Call<'_>, span: Span) {
-        self.expr(&call.expr);
+        match &call.expr {
+            // A method is no attribute to be read.
+            ast::Expr::GetAttr(method) => self.expr(&method.expr),
+            other => self.expr(other),
+        }
         self.args(&call.args);
         let Some((name, start)) = dotted(&call.expr) else {
             return;

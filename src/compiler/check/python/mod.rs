@@ -1,11 +1,20 @@
 //! Python endpoints: the function is looked up in the parsed file; nothing is imported.
 
+mod annotations;
+mod database;
+mod module;
+mod names;
+mod returns;
+
+pub(super) use module::check_file;
+use module::check_module;
+
 use mxcp_artifact::EndpointKind;
 use mxcp_base::{Severity, SourceFile, codes, paths, suggest};
 use mxcp_syntax::python::{Function, Module, ParamKind};
 
 use crate::Db;
-use crate::documents::python_module;
+use crate::documents::{parse_yaml, python_module, site_paths};
 use crate::finding::{Anchor, Finding, TextOrigin};
 use crate::lower::endpoint::EndpointDef;
 use crate::sql::endpoint_source;
@@ -53,6 +62,11 @@ pub(super) fn check_python(
     let Some(Ok((_, TextOrigin::File(source)))) = endpoint_source(db, file) else {
         return;
     };
+    check_language(db, file, def, source.path(db), findings);
+    // A file of the Python folder is checked by itself.
+    if !paths::is_below(source.path(db), &site_paths(db).python) {
+        check_module(db, *source, findings);
+    }
     let module = python_module(db, *source);
     if !module.errors.is_empty() {
         for error in &module.errors {
@@ -80,6 +94,8 @@ pub(super) fn check_python(
     match module.function(&name) {
         Some(function) if keeps_signature(function) => {
             check_signature(file, *source, def, function, findings);
+            check_annotations(file, *source, def, module, function, findings);
+            returns::check(file, *source, def, module, function, findings);
         }
         // A decorator may take other arguments than the function it wraps.
         Some(_) => {}
@@ -91,11 +107,95 @@ pub(super) fn check_python(
                 format!("`{}` has no function `{name}`", source.path(db)),
                 Anchor::value(file, def.pointer("source/file")),
             )
-            .help(
-                suggest::did_you_mean(&name, module.functions.iter().map(|f| f.name.as_str()))
-                    .unwrap_or_else(|| format!("define `def {name}(…)` in it")),
-            ),
+            .help(not_found(module, &name)),
         ),
+    }
+}
+
+fn not_found(module: &Module, name: &str) -> String {
+    let class = module
+        .classes
+        .iter()
+        .find(|c| c.methods.iter().any(|m| m.name == name));
+    if let Some(class) = class {
+        return format!("it is a method of `{}`; define it at top level", class.name);
+    }
+    suggest::did_you_mean(name, module.functions.iter().map(|f| f.name.as_str()))
+        .unwrap_or_else(|| format!("define `def {name}(…)` in it"))
+}
+
+/// A `.py` file runs as Python, but people and other servers go by `language`.
+fn check_language(
+    db: &dyn Db,
+    file: SourceFile,
+    def: &EndpointDef,
+    path: &str,
+    findings: &mut Vec<Finding>,
+) {
+    let tree = parse_yaml(db, file);
+    if tree.lookup(&def.pointer("language")).is_some() || paths::extension(path) != "py" {
+        return;
+    }
+    let mut finding = Finding::new(
+        codes::MX0505,
+        "`language: python` is missing",
+        Anchor::value(file, def.pointer("source/file")),
+    )
+    .help(format!("write `language: python` in the {}", def.kind));
+    let key = tree.key_range(&def.pointer("source"));
+    let line = key.and_then(|key| {
+        let before = tree.text().get(..usize::from(key.start()))?;
+        before.rsplit('\n').next()
+    });
+    // Only where the key stands alone after blanks is it known how to indent another one.
+    if let Some(indent) = line.filter(|line| line.chars().all(|c| c == ' ')) {
+        finding = finding.fix(
+            "say the language",
+            Anchor::key(file, def.pointer("source")),
+            format!("language: python\n{indent}source"),
+        );
+    }
+    findings.push(finding);
+}
+
+fn check_annotations(
+    file: SourceFile,
+    source: SourceFile,
+    def: &EndpointDef,
+    module: &Module,
+    function: &Function,
+    findings: &mut Vec<Finding>,
+) {
+    for param in &function.params {
+        let declared = def.parameters.iter().find(|p| p.name == param.name);
+        let (Some(text), Some(declared)) = (&param.annotation, declared) else {
+            continue;
+        };
+        let Some(ty) = &declared.ty else {
+            continue;
+        };
+        // `*args: str` says what each of them is.
+        if matches!(param.kind, ParamKind::VarArgs | ParamKind::VarKeywords) {
+            continue;
+        }
+        let annotation = annotations::read(text, module);
+        if let Some(problem) = annotations::argument_problem(&annotation, ty) {
+            findings.push(
+                Finding::new(
+                    codes::MX0506,
+                    format!("the annotation of `{}` {problem}", param.name),
+                    Anchor::text(source, param.whole),
+                )
+                .label(
+                    Anchor::value(
+                        file,
+                        def.pointer(&format!("parameters/{}/type", declared.index)),
+                    ),
+                    "declared here",
+                )
+                .help("correct the annotation, or the declared type"),
+            );
+        }
     }
 }
 
