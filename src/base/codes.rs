@@ -123,7 +123,8 @@ codes! {
     MX0608 = 608 Warning "policy names a field the result does not have";
     MX0609 = 609 Warning "policy without effect";
     MX0610 = 610 Warning "policy removes a required property";
-    MX0611 = 611 Info "deny without a reason";
+    MX0611 = 611 Warning "deny without a reason";
+    MX0612 = 612 Warning "sensitive column without a mark";
     MX0701 = 701 Error "unknown test argument";
     MX0702 = 702 Error "missing test argument";
     MX0703 = 703 Warning "eval names an unknown tool";
