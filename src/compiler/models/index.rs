@@ -99,7 +99,7 @@ pub(crate) fn property_files(db: &dyn Db) -> Vec<SourceFile> {
 }
 
 #[salsa::tracked(returns(ref))]
-fn macro_files(db: &dyn Db) -> Vec<SourceFile> {
+pub(crate) fn macro_files(db: &dyn Db) -> Vec<SourceFile> {
     files_of(db, |kind| kind == DocumentKind::DbtMacro)
 }
 
