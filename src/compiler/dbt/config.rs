@@ -310,7 +310,12 @@ impl ModelConfig {
                 } else {
                     format!("there is no materialisation `{other}`")
                 };
-                return Err(Problem::new(code::UNSUPPORTED, At::Config("materialized".to_owned()), problem).help(
+                return Err(Problem::new(
+                    code::UNSUPPORTED,
+                    At::Config("materialized".to_owned()),
+                    problem,
+                )
+                .help(
                     did_you_mean(other, ["view", "table", "ephemeral"])
                         .unwrap_or_else(|| "use `view`, `table` or `ephemeral`".to_owned()),
                 ));

@@ -193,7 +193,12 @@ fn entry_keys(entry: Node<'_>, pointer: &str, extra: &[&str], problems: &mut Vec
         config_keys(config, &format!("{pointer}/config"), problems);
     }
     if let Some(contract) = entry.get("contract") {
-        keys(contract, &format!("{pointer}/contract"), &[&CONTRACT], problems);
+        keys(
+            contract,
+            &format!("{pointer}/contract"),
+            &[&CONTRACT],
+            problems,
+        );
     }
     each(entry, "columns", pointer, &mut |column, at| {
         keys(column, at, &[&COMMON, &COLUMN], problems);
@@ -219,12 +224,7 @@ fn entry_keys(entry: Node<'_>, pointer: &str, extra: &[&str], problems: &mut Vec
     }
 }
 
-fn each<'a>(
-    node: Node<'a>,
-    list: &str,
-    pointer: &str,
-    then: &mut dyn FnMut(Node<'a>, &str),
-) {
+fn each<'a>(node: Node<'a>, list: &str, pointer: &str, then: &mut dyn FnMut(Node<'a>, &str)) {
     let items = node.get(list).into_iter().flat_map(|list| list.items());
     for (i, item) in items.enumerate() {
         then(item, &format!("{pointer}/{list}/{i}"));
@@ -239,7 +239,12 @@ fn config_keys(config: Node<'_>, pointer: &str, problems: &mut Vec<Problem>) {
         }
     }
     if let Some(contract) = config.get("contract") {
-        keys(contract, &format!("{pointer}/contract"), &[&CONTRACT], problems);
+        keys(
+            contract,
+            &format!("{pointer}/contract"),
+            &[&CONTRACT],
+            problems,
+        );
     }
 }
 
@@ -298,32 +303,38 @@ pub fn unused_paths(
 ) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut path = Vec::new();
-    walk(tree, &format!("/{section}"), &mut path, &mut |at, key, path| {
-        if let Some(near) = misspelt_config(key) {
-            problems.push(ignored(at, key, near));
-            return false;
-        }
-        if path.is_empty() || exists(path) {
-            return true;
-        }
-        let problem = Problem::new(
-            code::UNUSED_CONFIG,
-            at,
-            format!("no node is configured by `{}`", path.join(".")),
-        );
-        let last = path.last().map_or("", String::as_str);
-        let below_package = path.len() == 1 && exists(&[package.to_owned(), last.to_owned()]);
-        problems.push(problem.help(if CONFIG.contains(&last) {
-            format!("write `+{last}` for the setting of that name")
-        } else if below_package {
-            format!("put it below the name of the project, `{package}:`")
-        } else if path.len() == 1 {
-            format!("the name of the project is `{package}`")
-        } else {
-            "the path is the project, then folders below the resource path, then a name".to_owned()
-        }));
-        false
-    });
+    walk(
+        tree,
+        &format!("/{section}"),
+        &mut path,
+        &mut |at, key, path| {
+            if let Some(near) = misspelt_config(key) {
+                problems.push(ignored(at, key, near));
+                return false;
+            }
+            if path.is_empty() || exists(path) {
+                return true;
+            }
+            let problem = Problem::new(
+                code::UNUSED_CONFIG,
+                at,
+                format!("no node is configured by `{}`", path.join(".")),
+            );
+            let last = path.last().map_or("", String::as_str);
+            let below_package = path.len() == 1 && exists(&[package.to_owned(), last.to_owned()]);
+            problems.push(problem.help(if CONFIG.contains(&last) {
+                format!("write `+{last}` for the setting of that name")
+            } else if below_package {
+                format!("put it below the name of the project, `{package}:`")
+            } else if path.len() == 1 {
+                format!("the name of the project is `{package}`")
+            } else {
+                "the path is the project, then folders below the resource path, then a name"
+                    .to_owned()
+            }));
+            false
+        },
+    );
     problems
 }
 

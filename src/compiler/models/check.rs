@@ -25,7 +25,9 @@ use crate::check::documents::{Schema, check_yaml};
 use crate::check::sql::sql_errors;
 use crate::dbt::keys::{ignored, misspelt_config, misspelt_keys};
 use crate::dbt::problem::code;
-use crate::dbt::{At, MacroKind, Problem, lower_macros, map_to_template, schema as contract, tests};
+use crate::dbt::{
+    At, MacroKind, Problem, lower_macros, map_to_template, schema as contract, tests,
+};
 use crate::documents::{DocumentKind, parse_yaml};
 use crate::finding::{Anchor, Finding, Place, TextOrigin};
 use crate::inputs::Settings;
@@ -100,7 +102,9 @@ fn check_model(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
     if let Err(problem) = config.materialization() {
         let mut finding = finding(db, file, &problem);
         // dbt builds it; only this command does not.
-        if !problem.message.starts_with("there is no") || has_materialization(db, &config.materialized) {
+        if !problem.message.starts_with("there is no")
+            || has_materialization(db, &config.materialized)
+        {
             finding.severity = Some(Severity::Warning);
         }
         findings.push(finding);
@@ -193,7 +197,10 @@ fn check_database(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
 fn check_template(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
     let rendered = render_model(db, file);
     // A macro of a file that does not parse is reported there.
-    let problems = rendered.problems.iter().filter(|p| !names_broken_macro(db, p));
+    let problems = rendered
+        .problems
+        .iter()
+        .filter(|p| !names_broken_macro(db, p));
     findings.extend(problems.map(|p| finding(db, file, p)));
     if let Some(reason) = rendered
         .dynamic
@@ -239,7 +246,7 @@ fn names_broken_macro(db: &dyn Db, problem: &Problem) -> bool {
         return false;
     };
     let opening = format!("macro {name}(");
-    problem.code == code::JINJA_UNDEFINED
+    matches!(problem.code, code::JINJA_UNDEFINED | code::JINJA_FAILED)
         && macro_files(db).iter().any(|file| {
             file.text(db).contains(&opening) && !lower_macros(file.text(db)).1.is_empty()
         })

@@ -143,7 +143,17 @@ fn is_query(kind: &StatementKind) -> bool {
     match kind {
         StatementKind::Select => true,
         StatementKind::Other(word) => {
-            let words = ["VALUES", "FROM", "PIVOT", "UNPIVOT", "TABLE", "DESCRIBE", "SUMMARIZE", "SHOW", "WITH"];
+            let words = [
+                "VALUES",
+                "FROM",
+                "PIVOT",
+                "UNPIVOT",
+                "TABLE",
+                "DESCRIBE",
+                "SUMMARIZE",
+                "SHOW",
+                "WITH",
+            ];
             words.iter().any(|known| word.eq_ignore_ascii_case(known))
         }
         _ => false,

@@ -48,12 +48,7 @@ fn in_template(db: &dyn Db, node: SourceFile, key: &str) -> Option<Anchor> {
     Some(Anchor::text(node, argument.1.range))
 }
 
-fn in_properties(
-    db: &dyn Db,
-    node: SourceFile,
-    key: &str,
-    below: Option<&str>,
-) -> Option<Anchor> {
+fn in_properties(db: &dyn Db, node: SourceFile, key: &str, below: Option<&str>) -> Option<Anchor> {
     let all = node_properties(db, node)?;
     let is_seed = resource(db, node) == Resource::Seed;
     for file in &all.parts {
@@ -80,7 +75,9 @@ fn in_properties(
 fn entry_below<'v>(value: &'v Json, below: Option<&str>) -> Option<&'v String> {
     let below = below?;
     let names = value.as_object()?.keys();
-    names.into_iter().find(|name| name.eq_ignore_ascii_case(below))
+    names
+        .into_iter()
+        .find(|name| name.eq_ignore_ascii_case(below))
 }
 
 fn in_project(db: &dyn Db, node: SourceFile, key: &str, below: Option<&str>) -> Option<Anchor> {

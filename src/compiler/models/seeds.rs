@@ -37,7 +37,10 @@ pub(super) fn check_seed(db: &dyn Db, file: SourceFile, findings: &mut Vec<Findi
     for (name, ty) in &config.column_types {
         let anchor = || config_anchor(db, file, "column_types", Some(name));
         let known = columns.columns.iter().map(|(column, _)| column.as_str());
-        if !known.clone().any(|column| column.eq_ignore_ascii_case(name)) {
+        if !known
+            .clone()
+            .any(|column| column.eq_ignore_ascii_case(name))
+        {
             findings.push(
                 Finding::new(
                     codes::MX0416,
@@ -72,14 +75,18 @@ fn check_header(db: &dyn Db, file: SourceFile, delimiter: char, findings: &mut V
         return;
     };
     // A quoted header may hold the delimiter or go on in the next line.
-    if header.contains('"') {
+    let names: Vec<&str> = header.split(delimiter).collect();
+    if names.iter().any(|name| name.trim_start().starts_with('"')) {
         return;
     }
-    let names: Vec<&str> = header.split(delimiter).collect();
     for (i, name) in names.iter().enumerate() {
         let message = if name.trim().is_empty() {
             format!("column {} has no name", i + 1)
-        } else if names.iter().take(i).any(|other| other.eq_ignore_ascii_case(name)) {
+        } else if names
+            .iter()
+            .take(i)
+            .any(|other| other.eq_ignore_ascii_case(name))
+        {
             format!("there are two columns `{name}`")
         } else {
             continue;
@@ -140,7 +147,10 @@ fn within(
     let found = file.text(db).get(std::ops::Range::<usize>::from(row));
     let place = found.and_then(|text| text.find(value)).and_then(|at| {
         let start = row.start() + mxcp_base::TextSize::try_from(at).ok()?;
-        Some(mxcp_base::TextRange::at(start, mxcp_base::TextSize::of(value)))
+        Some(mxcp_base::TextRange::at(
+            start,
+            mxcp_base::TextSize::of(value),
+        ))
     });
     place.unwrap_or(row)
 }

@@ -1,7 +1,7 @@
 //! Generic tests whose SQL the engine would refuse, reported at the argument that makes it so.
 
 use mxcp_artifact::{Column, SqlType};
-use mxcp_base::{SourceFile, codes};
+use mxcp_base::{Severity, SourceFile, codes};
 use serde_json::Value as Json;
 
 use super::data_tests::{DeclaredTest, node_tests};
@@ -122,7 +122,10 @@ fn accepted(file: SourceFile, test: &TestProps, ty: &SqlType, findings: &mut Vec
         findings.push(
             Finding::new(
                 codes::MX0422,
-                format!("`{text}` is no {}, the type of the column", ty.to_string().to_lowercase()),
+                format!(
+                    "`{text}` is no {}, the type of the column",
+                    ty.to_string().to_lowercase()
+                ),
                 Anchor::value(file, format!("{}/{i}", test.place_of("values"))),
             )
             .help("list values of the column's type"),
@@ -141,9 +144,7 @@ fn related(
         return;
     };
     let schema = match &target {
-        Reference::Node { name, .. } => {
-            ref_index(db).get(name).map(|node| model_schema(db, *node))
-        }
+        Reference::Node { name, .. } => ref_index(db).get(name).map(|node| model_schema(db, *node)),
         Reference::Source { source, table } => source_index(db)
             .get(&(source.clone(), table.clone()))
             .map(|relation| relation_schema(db, RelationKey::new(db, relation.folded()))),
@@ -157,19 +158,30 @@ fn related(
     if *ty == parent.ty {
         return;
     }
-    let sql = format!("SELECT CAST(NULL AS {ty}) = CAST(NULL AS {}) AS c", parent.ty);
-    if let (Bound::Failed { .. }, _) = bind_text(db, &sql, &[]) {
-        findings.push(
-            Finding::new(
-                codes::MX0422,
-                format!(
-                    "{} cannot be compared with `{field}`, which is {}",
-                    ty.to_string().to_lowercase(),
-                    parent.ty.to_string().to_lowercase()
-                ),
-                Anchor::value(file, test.place_of("field")),
-            )
-            .help("name the column that the values come from"),
-        );
+    let sql = format!(
+        "SELECT CAST(NULL AS {ty}) = CAST(NULL AS {}) AS c",
+        parent.ty
+    );
+    let refused = matches!(bind_text(db, &sql, &[]), (Bound::Failed { .. }, _));
+    // The engine reads each text as a value of the other type, and fails at the first that is none.
+    let text = |ty: &SqlType| matches!(ty, SqlType::Varchar | SqlType::Enum(_) | SqlType::Json);
+    let other = |ty: &SqlType| !text(ty) && !matches!(ty, SqlType::Null | SqlType::Other(_));
+    let by_reading = text(ty) && other(&parent.ty) || other(ty) && text(&parent.ty);
+    if !refused && !by_reading {
+        return;
     }
+    let names = (
+        ty.to_string().to_lowercase(),
+        parent.ty.to_string().to_lowercase(),
+    );
+    let mut finding = Finding::new(
+        codes::MX0422,
+        format!("this column is {}, and `{field}` is {}", names.0, names.1),
+        Anchor::value(file, test.place_of("field")),
+    )
+    .help("name the column that the values come from");
+    if !refused {
+        finding.severity = Some(Severity::Warning);
+    }
+    findings.push(finding);
 }

@@ -13,7 +13,10 @@ use crate::relations::RelationSchema;
 
 pub(super) fn check_unit_tests(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
     let yaml = parse_yaml(db, file);
-    let tests = yaml.lookup("unit_tests").into_iter().flat_map(|l| l.items());
+    let tests = yaml
+        .lookup("unit_tests")
+        .into_iter()
+        .flat_map(|l| l.items());
     for (i, test) in tests.enumerate() {
         let pointer = format!("unit_tests/{i}");
         let Some(model) = test.get("model").and_then(|m| m.as_str()) else {
@@ -36,7 +39,14 @@ pub(super) fn check_unit_tests(db: &dyn Db, file: SourceFile, findings: &mut Vec
             }
         }
         if let (Some(expect), Some(node)) = (test.get("expect"), known) {
-            rows(db, file, expect, &format!("{pointer}/expect"), (model, node), findings);
+            rows(
+                db,
+                file,
+                expect,
+                &format!("{pointer}/expect"),
+                (model, node),
+                findings,
+            );
         }
     }
 }
@@ -57,7 +67,10 @@ fn node(
                 format!("there is no model or seed `{name}`"),
                 Anchor::value(file, pointer),
             )
-            .help_if(suggest::did_you_mean(name, index.keys().map(String::as_str))),
+            .help_if(suggest::did_you_mean(
+                name,
+                index.keys().map(String::as_str),
+            )),
         );
     }
     found

@@ -49,7 +49,9 @@ pub(super) fn unused_config(db: &dyn Db) -> Vec<Problem> {
         let exists = |path: &[String]| {
             known.contains(path)
                 || (packages && path.first() != Some(&def.name))
-                || path.last().is_some_and(|last| described.contains(last.as_str()))
+                || path
+                    .last()
+                    .is_some_and(|last| described.contains(last.as_str()))
         };
         problems.extend(unused_paths(section, tree, &def.name, &exists));
     }

@@ -13,10 +13,14 @@ pub(super) fn type_problem(db: &dyn Db, text: &str) -> Option<String> {
         return None;
     }
     let (bound, _) = bind_text(db, &format!("SELECT CAST(NULL AS {text}) AS c"), &[]);
-    let Bound::Failed { errors, .. } = bound else {
-        return None;
+    let message = match bound {
+        Bound::Failed { errors, .. } => errors.into_iter().next()?.message,
+        // The engine cannot know what the database defines; the files of the project tell.
+        Bound::Opaque(reason) if reason.starts_with("the type") => {
+            "DuckDB has none of this name".to_owned()
+        }
+        _ => return None,
     };
-    let message = errors.into_iter().next()?.message;
     let extended = site(db).is_some_and(|site| !site.extensions.is_empty());
     (!extended && !types_are_made(db)).then_some(message)
 }
@@ -62,10 +66,16 @@ pub(super) fn fits(text: &str, ty: &SqlType) -> bool {
             let digits = i32::from(width.saturating_sub(*scale));
             n.is_nan() || n.abs() < 10_f64.powi(digits)
         }),
-        T::Boolean => ["true", "false", "t", "f", "yes", "no", "y", "n", "on", "off", "1", "0"]
-            .iter()
-            .any(|word| text.eq_ignore_ascii_case(word)),
-        T::Date | T::Timestamp | T::TimestampS | T::TimestampMs | T::TimestampNs
+        T::Boolean => [
+            "true", "false", "t", "f", "yes", "no", "y", "n", "on", "off", "1", "0",
+        ]
+        .iter()
+        .any(|word| text.eq_ignore_ascii_case(word)),
+        T::Date
+        | T::Timestamp
+        | T::TimestampS
+        | T::TimestampMs
+        | T::TimestampNs
         | T::TimestampTz => date(text),
         T::Time | T::TimeTz => text.contains(|c: char| c.is_ascii_digit()),
         T::Uuid => {

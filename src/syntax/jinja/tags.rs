@@ -213,8 +213,16 @@ impl<'t> Reader<'t> {
     /// The innermost open block, when a tag is nearly the one that would close it.
     fn misspelt_end(&self, word: &str) -> Option<&'t str> {
         const JINJA: [&str; 10] = [
-            "endif", "endfor", "endset", "endcall", "endfilter", "endwith", "endblock", "endtrans",
-            "endautoescape", "endspaceless",
+            "endif",
+            "endfor",
+            "endset",
+            "endcall",
+            "endfilter",
+            "endwith",
+            "endblock",
+            "endtrans",
+            "endautoescape",
+            "endspaceless",
         ];
         if !word.starts_with("en") || JINJA.contains(&word) {
             return None;
