@@ -6,11 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use mxcp_artifact::RelationName;
+use mxcp_artifact::{RelationName, TypeDef, TypeKind};
 use mxcp_base::SourceFile;
 pub use mxcp_catalog::{How, Lineage, OutputColumn, SourceColumn};
+use mxcp_syntax::yaml::join_pointer;
 
 use crate::Db;
+use crate::documents::{endpoint_def, endpoint_files};
 use crate::models::{column_marks, marks_exist, model_for_relation, model_sql, source_marks};
 use crate::relations::{RelationKey, RelationSchema, relation_schema};
 use crate::sql::{SqlText, analyze_sql, sql_source};
@@ -49,10 +51,64 @@ pub fn endpoint_lineage(db: &dyn Db, file: SourceFile) -> Lineage {
     }
 }
 
+/// Whether anything is marked at all. Projects without marks pay nothing for the flow.
+pub fn any_sensitive_column(db: &dyn Db) -> bool {
+    marks_exist(db) || !return_marks(db).is_empty()
+}
+
+/// The stored columns that an endpoint returns as they are and marks as sensitive in its `return`.
+#[salsa::tracked(returns(ref))]
+fn endpoint_marks(db: &dyn Db, file: SourceFile) -> Vec<(SourceColumn, String)> {
+    let mut found = Vec::new();
+    let Some(def) = endpoint_def(db, file).filter(|def| def.enabled) else {
+        return found;
+    };
+    let mut pointer = def.pointer(def.return_key);
+    let mut row = def.returns.as_ref();
+    while let Some(TypeDef {
+        kind: TypeKind::Array,
+        items: Some(items),
+        ..
+    }) = row
+    {
+        pointer.push_str("/items");
+        row = Some(items);
+    }
+    let properties = row.into_iter().flat_map(|row| row.properties.iter().flatten());
+    for property in properties.filter(|property| property.ty.sensitive) {
+        let columns = &endpoint_lineage(db, file).columns;
+        let column = columns.iter().find(|c| c.name.eq_ignore_ascii_case(&property.name));
+        let direct = column.into_iter().flat_map(|c| &c.from);
+        for (source, _) in direct.filter(|(_, how)| **how == How::Direct) {
+            let place = join_pointer(&format!("{pointer}/properties"), &property.name);
+            found.push((source.clone(), place));
+        }
+    }
+    found
+}
+
+/// What the endpoints of the project mark, by relation.
+#[salsa::tracked(returns(ref))]
+fn return_marks(db: &dyn Db) -> BTreeMap<RelationName, Sensitive> {
+    let mut found: BTreeMap<RelationName, Sensitive> = BTreeMap::new();
+    for file in endpoint_files(db) {
+        for (source, pointer) in endpoint_marks(db, *file) {
+            let columns = found.entry(source.relation.clone()).or_default();
+            columns
+                .entry(source.column.clone())
+                .or_insert_with(|| Cause::Marked {
+                    file: *file,
+                    pointer: pointer.clone(),
+                });
+        }
+    }
+    found
+}
+
 /// Why a column is sensitive.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Cause {
-    /// `meta: {sensitive: true}`, at a pointer of a property file.
+    /// `sensitive: true`, in the `meta` of a property file or in the `return` of an endpoint.
     Marked { file: SourceFile, pointer: String },
     /// It shows another column that is.
     From { source: SourceColumn, how: How },
@@ -63,12 +119,15 @@ pub type Sensitive = BTreeMap<String, Cause>;
 
 #[salsa::tracked(returns(ref), cycle_result = none_sensitive)]
 pub fn sensitive_columns<'db>(db: &'db dyn Db, key: RelationKey<'db>) -> Sensitive {
-    if !marks_exist(db) {
+    if !any_sensitive_column(db) {
         return Sensitive::new();
     }
+    let returned = return_marks(db).get(&key.name(db).folded());
     let Some(file) = model_for_relation(db, key) else {
+        let mut found = returned.cloned().unwrap_or_default();
         let marks = source_marks(db).get(&key.name(db).folded());
-        return marks.cloned().unwrap_or_default();
+        found.extend(marks.cloned().unwrap_or_default());
+        return found;
     };
     let mut found = Sensitive::new();
     let mut cleared = Vec::new();
@@ -84,6 +143,11 @@ pub fn sensitive_columns<'db>(db: &'db dyn Db, key: RelationKey<'db>) -> Sensiti
         } else {
             // Somebody looked at it: what a model declares as not sensitive ends the flow.
             cleared.push(&mark.column);
+        }
+    }
+    for (name, cause) in returned.into_iter().flatten() {
+        if !cleared.contains(&name) {
+            found.entry(name.clone()).or_insert_with(|| cause.clone());
         }
     }
     let reads_sensitive = model_sql(db, file).is_some_and(|sql| reads_sensitive(db, sql));

@@ -8,11 +8,11 @@ use crate::Db;
 use crate::documents::parse_yaml;
 use crate::finding::{Anchor, Finding, TextOrigin};
 use crate::lineage::{
-    Cause, How, OutputColumn, SourceColumn, cause, endpoint_lineage, model_lineage,
+    Cause, How, OutputColumn, SourceColumn, any_sensitive_column, cause, endpoint_lineage, model_lineage,
     reads_sensitive, sensitive_source,
 };
 use crate::lower::endpoint::EndpointDef;
-use crate::models::{marks_exist, model_for_relation, template_range};
+use crate::models::{model_for_relation, template_range};
 use crate::relations::RelationKey;
 use crate::sql::{Bound, bind_endpoint, sql_source};
 
@@ -25,7 +25,7 @@ pub(super) fn check_flow(
     def: &EndpointDef,
     findings: &mut Vec<Finding>,
 ) {
-    if !marks_exist(db) {
+    if !any_sensitive_column(db) {
         return;
     }
     let (Some(source), Some(endpoint)) = (sql_source(db, file), bind_endpoint(db, file)) else {
@@ -204,7 +204,10 @@ fn came(how: How, from: &SourceColumn) -> String {
 }
 
 fn named(column: &SourceColumn) -> String {
-    format!("{}.{}", column.relation, column.column)
+    // An ephemeral model is read under the name of the table expression it becomes.
+    let relation = column.relation.to_string();
+    let relation = relation.strip_prefix("__dbt__cte__").unwrap_or(&relation);
+    format!("{relation}.{}", column.column)
 }
 
 /// Where the model that makes a column selects it.
@@ -220,7 +223,7 @@ fn model_anchor(db: &dyn Db, column: &SourceColumn) -> Option<Anchor> {
 
 fn mark_anchor(db: &dyn Db, file: SourceFile, pointer: &str) -> Anchor {
     let yaml = parse_yaml(db, file);
-    let place = ["meta/sensitive", "config/meta/sensitive"]
+    let place = ["sensitive", "meta/sensitive", "config/meta/sensitive"]
         .iter()
         .map(|rest| format!("{pointer}/{rest}"))
         .find(|place| yaml.lookup(place).is_some());
