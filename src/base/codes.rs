@@ -123,6 +123,7 @@ codes! {
     MX0426 = 426 Warning "contract type is cast";
     MX0427 = 427 Error "configuration value not allowed";
     MX0428 = 428 Warning "seed header";
+    MX0429 = 429 Warning "table that dbt no longer builds";
     MX0501 = 501 Error "Python function not found";
     MX0502 = 502 Error "Python syntax";
     MX0503 = 503 Error "inline Python is not supported";

@@ -74,10 +74,14 @@ fn endpoint_marks(db: &dyn Db, file: SourceFile) -> Vec<(SourceColumn, String)> 
         pointer.push_str("/items");
         row = Some(items);
     }
-    let properties = row.into_iter().flat_map(|row| row.properties.iter().flatten());
+    let properties = row
+        .into_iter()
+        .flat_map(|row| row.properties.iter().flatten());
     for property in properties.filter(|property| property.ty.sensitive) {
         let columns = &endpoint_lineage(db, file).columns;
-        let column = columns.iter().find(|c| c.name.eq_ignore_ascii_case(&property.name));
+        let column = columns
+            .iter()
+            .find(|c| c.name.eq_ignore_ascii_case(&property.name));
         let direct = column.into_iter().flat_map(|c| &c.from);
         for (source, _) in direct.filter(|(_, how)| **how == How::Direct) {
             let place = join_pointer(&format!("{pointer}/properties"), &property.name);

@@ -3,7 +3,7 @@
 use mxcp_artifact::EndpointKind;
 use mxcp_base::{Severity, SourceFile, codes};
 
-use super::{documents, flow, policy, prompt, python, shape_findings, sql, tests, types};
+use super::{documents, flow, policy, prompt, python, shape_findings, sql, stale, tests, types};
 use crate::Db;
 use crate::documents::{endpoint_def, parse_yaml};
 use crate::finding::{Anchor, Finding};
@@ -48,6 +48,7 @@ pub(super) fn check_endpoint(db: &dyn Db, file: SourceFile, findings: &mut Vec<F
                 Language::Sql => {
                     sql::check_sql(db, file, def, findings);
                     flow::check_flow(db, file, def, findings);
+                    stale::check_stale(db, file, findings);
                 }
                 Language::Python => python::check_python(db, file, def, findings),
             }

@@ -8,8 +8,8 @@ use crate::Db;
 use crate::documents::parse_yaml;
 use crate::finding::{Anchor, Finding, TextOrigin};
 use crate::lineage::{
-    Cause, How, OutputColumn, SourceColumn, any_sensitive_column, cause, endpoint_lineage, model_lineage,
-    reads_sensitive, sensitive_source,
+    Cause, How, OutputColumn, SourceColumn, any_sensitive_column, cause, endpoint_lineage,
+    model_lineage, reads_sensitive, sensitive_source,
 };
 use crate::lower::endpoint::EndpointDef;
 use crate::models::{model_for_relation, template_range};

@@ -16,6 +16,7 @@ pub mod prompt;
 pub mod python;
 pub mod result;
 pub mod sql;
+mod stale;
 pub mod tests;
 pub mod types;
 

@@ -369,7 +369,7 @@ mod tests {
     #[test]
     fn only_near_misses_are_named() {
         assert_eq!(misspelt_config("+materialised"), Some("materialized"));
-        assert_eq!(misspelt_config("tag"), None);
+        assert_eq!(misspelt_config("tag"), Some("tags"));
         assert_eq!(misspelt_config("tagss"), Some("tags"));
         assert_eq!(misspelt_config("owner"), None);
         assert_eq!(misspelt_config("pre-hook"), None);

@@ -24,6 +24,7 @@ mod values;
 pub use check::check_dbt_file;
 pub use cycles::check_project;
 pub use graph::dbt_graph;
+pub(crate) use index::unbuilt_model;
 pub use index::{dbt_kind, model_for_relation, relation_names, untyped_node};
 pub(crate) use marks::{column_marks, marks_exist, model_sql, source_marks, template_range};
 pub use schema::model_schema;
