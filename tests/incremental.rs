@@ -122,6 +122,28 @@ fn a_model_that_keeps_its_columns_rebinds_no_dependant() {
 }
 
 #[test]
+fn the_flow_of_sensitive_columns_stops_where_columns_come_from_the_same_places() {
+    let (system, mut db) = warm();
+    let mark = "models:\n  - name: orders\n    columns:\n      - name: order_id\n        meta: { sensitive: true }\n";
+    system.set("models/marks.yml", mark);
+    sync(&mut db, &system);
+    let found = project_diagnostics(&db);
+    let codes: Vec<String> = found.iter().map(|d| d.code.to_string()).collect();
+    assert_eq!(codes, ["MX0612"], "{found:#?}");
+    db.take_events();
+    // The same columns from the same places: whatever reads the model is left alone.
+    system.set(
+        "models/orders.sql",
+        "SELECT 7 AS order_id, 9.5 AS amount, 'south' AS region",
+    );
+    sync(&mut db, &system);
+    assert_eq!(project_diagnostics(&db), found);
+    let events = db.take_events();
+    assert_eq!(ran(&events, "endpoint_lineage"), 0, "{events:?}");
+    assert_eq!(ran(&events, "model_lineage"), 0, "{events:?}");
+}
+
+#[test]
 fn a_model_that_changes_its_columns_rebinds_its_dependants() {
     let (system, mut db) = warm();
     system.set(

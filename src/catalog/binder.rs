@@ -3,9 +3,12 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use mxcp_artifact::RelationName;
+
 use crate::analyze::{self, Parsed};
 use crate::bind;
 use crate::facts::Facts;
+use crate::lineage::{self, Lineage};
 use crate::request::{Analysis, BindOutcome, BindRequest, Binder, SqlError, SqlErrorKind};
 use crate::slot::Slot;
 use crate::tokens::plain_spaces;
@@ -130,6 +133,15 @@ impl Binder for DuckDbBinder {
         .unwrap_or_else(|reason| {
             BindOutcome::opaque(format!("DuckDB could not be opened: {reason}"))
         })
+    }
+
+    fn lineage(&self, sql: &str, known: &dyn Fn(&RelationName) -> Option<Vec<String>>) -> Lineage {
+        // The slot is given back before `known` is asked: answering may bind other texts.
+        let text = self.with_slot(|slot, facts| self.text(slot, facts, sql));
+        text.map_or_else(
+            |_| Lineage::default(),
+            |text| lineage::lineage(&text.statements, known),
+        )
     }
 
     fn functions(&self) -> &BTreeSet<String> {

@@ -14,6 +14,7 @@ mod facts;
 mod forms;
 mod introspect;
 mod json;
+mod lineage;
 mod mask;
 mod names;
 mod request;
@@ -29,6 +30,7 @@ mod walk;
 
 pub use binder::DuckDbBinder;
 pub use introspect::{IntrospectError, introspect, snapshot_from_ddl};
+pub use lineage::{How, Lineage, OutputColumn, SourceColumn, Sources};
 pub use request::{
     Analysis, BindOutcome, BindRequest, Binder, FunctionStub, SqlError, SqlErrorKind, Statement,
     StatementKind, TableRef,

@@ -7,8 +7,10 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::panic::RefUnwindSafe;
 
-use mxcp_artifact::{Column, Effects, Relation, SqlType};
+use mxcp_artifact::{Column, Effects, Relation, RelationName, SqlType};
 use serde::Serialize;
+
+use crate::lineage::Lineage;
 
 /// The only door to the SQL engine at build time. Implementations are pure: an answer depends on
 /// the arguments alone, and no statement of the user is ever executed.
@@ -21,6 +23,13 @@ pub trait Binder: Send + Sync + RefUnwindSafe {
 
     /// Types a text against the given relations, parameters and functions.
     fn bind(&self, request: &BindRequest) -> BindOutcome;
+
+    /// Which columns the result of a text's last statement is made of, given the columns of the
+    /// relations that it reads.
+    fn lineage(&self, sql: &str, known: &dyn Fn(&RelationName) -> Option<Vec<String>>) -> Lineage {
+        let _ = (sql, known);
+        Lineage::default()
+    }
 
     /// The lower-case names of the built-in functions, for suggestions.
     fn functions(&self) -> &BTreeSet<String>;

@@ -12,6 +12,7 @@ pub mod finding;
 pub mod index;
 pub mod inputs;
 pub mod ir;
+pub mod lineage;
 pub mod lower;
 pub mod manifest;
 pub mod models;

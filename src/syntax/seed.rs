@@ -27,6 +27,7 @@ pub struct Seed {
     /// Where the header is written.
     pub header_range: TextRange,
     records: Vec<csv::StringRecord>,
+    ranges: Vec<TextRange>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +109,12 @@ impl Seed {
         self.records.iter().map(Row)
     }
 
+    /// Where a row is written, counted as in [`Seed::rows`].
+    #[must_use]
+    pub fn row_range(&self, row: usize) -> Option<TextRange> {
+        self.ranges.get(row).copied()
+    }
+
     /// The column's index by name; case does not matter, as in DuckDB.
     #[must_use]
     pub fn column_index(&self, name: &str) -> Option<usize> {
@@ -167,6 +174,8 @@ pub fn read(text: &str, delimiter: char) -> Seed {
             let blank = csv::StringRecord::from(vec![""]);
             let count = blank_lines(&written[..skipped]);
             seed.records.extend(std::iter::repeat_n(blank, count));
+            let nowhere = text_range(bom + start, bom + start);
+            seed.ranges.extend(std::iter::repeat_n(nowhere, count));
         }
         if !more {
             break;
@@ -199,6 +208,7 @@ pub fn read(text: &str, delimiter: char) -> Seed {
             column.observe(value);
         }
         seed.records.push(record.clone());
+        seed.ranges.push(range);
     }
     if columns.is_none() {
         seed.errors

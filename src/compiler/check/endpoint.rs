@@ -3,7 +3,9 @@
 use mxcp_artifact::EndpointKind;
 use mxcp_base::{Severity, SourceFile, codes};
 
-use super::{arguments, documents, policy, prompt, python, resource, shape_findings, sql, tests, types};
+use super::{
+    arguments, documents, flow, policy, prompt, python, resource, shape_findings, sql, stale, tests, types,
+};
 use crate::Db;
 use crate::documents::{endpoint_def, parse_yaml};
 use crate::finding::{Anchor, Finding};
@@ -45,7 +47,11 @@ pub(super) fn check_endpoint(db: &dyn Db, file: SourceFile, findings: &mut Vec<F
         EndpointKind::Tool | EndpointKind::Resource => {
             check_source(db, file, def, findings);
             match def.language {
-                Language::Sql => sql::check_sql(db, file, def, findings),
+                Language::Sql => {
+                    sql::check_sql(db, file, def, findings);
+                    flow::check_flow(db, file, def, findings);
+                    stale::check_stale(db, file, findings);
+                }
                 Language::Python => python::check_python(db, file, def, findings),
             }
         }

@@ -8,7 +8,7 @@ use mxcp_syntax::cel::{self as syntax, Expr, ExprKind, Literal};
 
 use super::cel::{self, Names, ProblemKind, Type};
 use super::grammar::{GRAMMAR, Position};
-use super::policy_action;
+use super::{policy_action, policy_rules};
 use crate::Db;
 use crate::finding::{Anchor, Finding, TextOrigin};
 use crate::lower::endpoint::{EndpointDef, PolicyDef};
@@ -41,8 +41,9 @@ pub(super) fn check_policies(
                 phase,
             };
             policy_action::check_action(&place, position, def, &response, policy, findings);
-            check_condition(file, &pointer, &names, policy, findings);
+            check_condition(file, &pointer, def, &names, policy, findings);
         }
+        policy_rules::check_rules(file, def, phase, policies, findings);
     }
 }
 
@@ -88,6 +89,7 @@ fn names(position: &Position, def: &EndpointDef, response: &Type) -> Names {
 fn check_condition(
     file: SourceFile,
     pointer: &str,
+    def: &EndpointDef,
     names: &Names,
     policy: &PolicyDef,
     findings: &mut Vec<Finding>,
@@ -120,6 +122,9 @@ fn check_condition(
         return;
     }
     check_types(&expr, names, &origin, findings);
+    if findings.len() == before {
+        check_decided(&expr, def, &origin, findings);
+    }
     if findings.len() == before && !depends_on_call && !is_plain_true(&expr, policy.action) {
         findings.push(
             Finding::new(
@@ -159,6 +164,30 @@ fn check_types(expr: &Expr, names: &Names, origin: &TextOrigin, findings: &mut V
         .help("it holds unless the value is empty or zero: say with what it is compared");
         finding.severity = Some(Severity::Warning);
         findings.push(finding);
+    }
+}
+
+/// Contradictions, tautologies, and comparisons that a parameter's own bounds settle.
+fn check_decided(expr: &Expr, def: &EndpointDef, origin: &TextOrigin, findings: &mut Vec<Finding>) {
+    let declared = |path: &str| {
+        let ty = def
+            .parameters
+            .iter()
+            .find(|p| p.name == path)?
+            .ty
+            .as_ref()?;
+        let nullable = ty.default.as_ref().is_some_and(serde_json::Value::is_null);
+        (!nullable && !matches!(path, "user" | "response")).then_some(ty)
+    };
+    for problem in cel::decide(expr, &declared) {
+        findings.push(
+            Finding::new(
+                codes::MX0607,
+                problem.message,
+                inside(origin, problem.range),
+            )
+            .help_if(problem.help),
+        );
     }
 }
 

@@ -178,7 +178,7 @@ fn finish(resource: Resource, mut raw: Map<String, Json>) -> (ModelConfig, Vec<P
     let mut wrong = |key: &str, wanted: &str| {
         problems.push(Problem::new(
             code::BAD_VALUE,
-            At::File,
+            At::Config(key.to_owned()),
             format!("config `{key}` must be {wanted}"),
         ));
     };
@@ -310,7 +310,12 @@ impl ModelConfig {
                 } else {
                     format!("there is no materialisation `{other}`")
                 };
-                return Err(Problem::new(code::UNSUPPORTED, At::File, problem).help(
+                return Err(Problem::new(
+                    code::UNSUPPORTED,
+                    At::Config("materialized".to_owned()),
+                    problem,
+                )
+                .help(
                     did_you_mean(other, ["view", "table", "ephemeral"])
                         .unwrap_or_else(|| "use `view`, `table` or `ephemeral`".to_owned()),
                 ));

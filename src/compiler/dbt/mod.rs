@@ -6,6 +6,7 @@
 
 pub mod config;
 pub mod ephemeral;
+pub mod keys;
 pub mod macros;
 pub mod problem;
 pub mod project;

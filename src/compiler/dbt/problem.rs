@@ -24,6 +24,8 @@ pub enum At {
     Key(String),
     /// Bytes of the template text.
     Range(TextRange),
+    /// The configuration of this key, in whichever layer it is written.
+    Config(String),
     /// Nowhere in particular.
     File,
 }
@@ -81,4 +83,11 @@ pub mod code {
     pub const JINJA_FAILED: &str = "MX0413";
     /// A dbt YAML file holds a value that dbt does not understand.
     pub const BAD_VALUE: &str = "MX0414";
+    /// A warning: dbt ignores a key that is nearly one it knows.
+    pub const IGNORED_KEY: &str = "MX0415";
+    /// A warning: a part of the project file that no node has.
+    pub const UNUSED_CONFIG: &str = "MX0416";
+    pub const DUPLICATE_TEST: &str = "MX0425";
+    /// A warning: rows are cast to the declared type here; dbt refuses.
+    pub const CONTRACT_CAST: &str = "MX0426";
 }

@@ -97,6 +97,8 @@ pub struct TestProps {
     /// Test configuration: `severity`, `where`, `limit`, `warn_if`, `error_if`, …
     pub config: Map<String, Json>,
     pub place: Place,
+    /// Where each argument is written.
+    pub places: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -470,6 +472,9 @@ fn test_key(reader: &mut Reader, test: &mut TestProps, key: &str, value: &Cursor
         // With a list or a text it is an argument of that name.
         "arguments" if value.node.kind() == Kind::Map => {
             test.args.extend(reader.map(value, key));
+            for (name, argument) in value.entries() {
+                test.places.insert(name.to_owned(), argument.pointer);
+            }
         }
         key if TEST_CONFIG_KEYS.contains(&key) => {
             let json = value.node.to_json();
@@ -479,6 +484,8 @@ fn test_key(reader: &mut Reader, test: &mut TestProps, key: &str, value: &Cursor
         }
         key => {
             test.args.entry(key).or_insert_with(|| value.node.to_json());
+            let place = value.pointer.clone();
+            test.places.entry(key.to_owned()).or_insert(place);
         }
     }
 }
@@ -545,6 +552,14 @@ fn source_table(reader: &mut Reader, name: String, entry: &Cursor<'_>) -> Source
         }
     }
     table
+}
+
+impl TestProps {
+    /// Where an argument is written, or else the test.
+    pub fn place_of(&self, argument: &str) -> String {
+        let place = self.places.get(argument);
+        place.unwrap_or(&self.place.pointer).clone()
+    }
 }
 
 impl ModelProps {

@@ -44,7 +44,9 @@ pub fn check_contract(
             continue;
         };
         let wanted = SqlType::parse(declared_type);
-        if !accepts(&wanted, &found.ty) {
+        if accepts(&wanted, &found.ty) && is_cast(&wanted, &found.ty) {
+            problems.push(cast(model, spec, declared_type, &found.ty, place(index)));
+        } else if !accepts(&wanted, &found.ty) {
             problems.push(
                 Problem::new(
                     code::CONTRACT_TYPE,
@@ -116,7 +118,7 @@ pub fn check_model_contract(model: &ModelProps, inferred: &[Column]) -> Vec<(usi
                 return (contract.place.part, problem);
             };
             // A missing column is a matter of its name, another type one of its type.
-            let field = if problem.code == code::CONTRACT_TYPE {
+            let field = if matches!(problem.code, code::CONTRACT_TYPE | code::CONTRACT_CAST) {
                 "data_type"
             } else {
                 "name"
@@ -125,6 +127,33 @@ pub fn check_model_contract(model: &ModelProps, inferred: &[Column]) -> Vec<(usi
             (column.place.part, problem)
         })
         .collect()
+}
+
+/// Whether the engine's names of two scalar types differ by more than the width of a decimal.
+fn is_cast(wanted: &SqlType, found: &SqlType) -> bool {
+    use SqlType as T;
+    match (wanted, found) {
+        (T::Decimal(_, a), T::Decimal(_, b)) => a != b,
+        (a, b) if a.is_numeric() && b.is_numeric() => a != b,
+        (a, b) if is_timestamp(a) && (is_timestamp(b) || *b == T::Date) => a != b,
+        _ => false,
+    }
+}
+
+fn cast(model: &str, spec: &ColumnSpec, declared: &str, found: &SqlType, at: At) -> Problem {
+    Problem::new(
+        code::CONTRACT_CAST,
+        at,
+        format!(
+            "the contract of `{model}` declares column `{}` as `{declared}`, the model returns `{found}`: rows are cast here, and dbt refuses",
+            spec.name
+        ),
+    )
+    .help(format!(
+        "cast it in the model (`{}::{declared}`), or declare `{}`",
+        spec.name,
+        found.to_string().to_lowercase()
+    ))
 }
 
 /// Whether a column declared as `wanted` can take what a model returns as `found`.

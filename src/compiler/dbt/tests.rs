@@ -130,6 +130,9 @@ pub fn compile_generic(input: &TestInput<'_>, resolver: &dyn Resolver) -> Compil
         resolver,
     );
     take(&mut out, rendered, Some(&at));
+    for problem in &mut out.problems {
+        place_reference(test, problem);
+    }
     out
 }
 
@@ -190,6 +193,23 @@ fn take(out: &mut CompiledTest, rendered: Rendered, at: Option<&At>) {
         problems.dedup();
     }
     out.problems.extend(problems);
+}
+
+// An unknown model is a matter of the argument that names it.
+fn place_reference(test: &TestProps, problem: &mut Problem) {
+    if !matches!(problem.code, code::UNKNOWN_REF | code::UNKNOWN_SOURCE) {
+        return;
+    }
+    let mut parts = problem.message.split('`').skip(1).step_by(2);
+    let named = parts.next().and_then(|name| name.rsplit('.').next());
+    let argument = named.and_then(|named| {
+        test.args
+            .iter()
+            .find(|(_, value)| value.as_str().is_some_and(|text| text.contains(named)))
+    });
+    if let Some((argument, _)) = argument {
+        problem.at = At::Pointer(test.place_of(argument));
+    }
 }
 
 struct Template {
@@ -321,7 +341,7 @@ fn builtin(input: &TestInput<'_>, problems: &mut Vec<Problem>) -> Option<String>
             problems.push(
                 Problem::new(
                     code::BAD_VALUE,
-                    At::Pointer(pointer.clone()),
+                    At::Key(test.place_of(argument)),
                     format!("the test `{name}` takes no argument `{argument}`"),
                 )
                 .maybe_help(did_you_mean(argument, takes.copied())),
@@ -335,7 +355,7 @@ fn builtin(input: &TestInput<'_>, problems: &mut Vec<Problem>) -> Option<String>
     if *name == "accepted_values" && !matches!(values, Some(Json::Array(_) | Json::String(_))) {
         problems.push(Problem::new(
             code::BAD_VALUE,
-            At::Pointer(pointer.clone()),
+            At::Pointer(test.place_of("values")),
             "the `values` of `accepted_values` are a list",
         ));
         return None;
@@ -621,18 +641,18 @@ pub fn unknown_column(test: &TestProps, node: &str, columns: &[Column]) -> Optio
         Json::String(column) => column,
         _ => return None,
     };
-    missing_column(test, column, node, columns)
+    missing_column(test, ("column_name", column), node, columns)
 }
 
 /// The same for the field of a `relationships` test, among the columns of its target.
 pub fn unknown_field(test: &TestProps, target: &str, columns: &[Column]) -> Option<Problem> {
     let (_, field) = relationship(test)?;
-    missing_column(test, &field, target, columns)
+    missing_column(test, ("field", &field), target, columns)
 }
 
 fn missing_column(
     test: &TestProps,
-    column: &str,
+    (argument, column): (&str, &str),
     node: &str,
     columns: &[Column],
 ) -> Option<Problem> {
@@ -658,7 +678,7 @@ fn missing_column(
     Some(
         Problem::new(
             code::TEST_COLUMN,
-            At::Pointer(test.place.pointer.clone()),
+            At::Pointer(test.place_of(argument)),
             format!(
                 "the test `{}` names a column `{name}` that `{node}` does not have",
                 test.test

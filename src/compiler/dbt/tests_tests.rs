@@ -112,7 +112,7 @@ fn tests_have_dbts_ids_names_and_sql() {
 }
 
 #[test]
-fn mistakes_stand_at_the_test() {
+fn mistakes_stand_at_the_test_or_its_argument() {
     let compiled = compile_all(
         "models:\n- name: t01_plain\n  columns:\n  - name: id\n    tests:\n    - uniqe\n    - accepted_values: {vals: [1]}\n    - relationships: {to: ref('t01_plan'), field: id}\n    - dbt_utils.at_least_one\n    - unique: {config: {severity: loud}}\n",
     );
@@ -126,15 +126,15 @@ fn mistakes_stand_at_the_test() {
     assert_eq!(
         found,
         [
-            (at(0, ""), "MX0409", "did you mean `unique`?".to_owned()),
-            (at(1, "/accepted_values"), "MX0414", String::new()),
             (
-                at(1, "/accepted_values"),
+                At::Key("/models/0/columns/0/tests/1/accepted_values/vals".into()),
                 "MX0414",
                 "did you mean `values`?".to_owned()
             ),
+            (at(0, ""), "MX0409", "did you mean `unique`?".to_owned()),
+            (at(1, "/accepted_values"), "MX0414", String::new()),
             (
-                at(2, "/relationships"),
+                at(2, "/relationships/to"),
                 "MX0401",
                 "did you mean `t01_plain`?".to_owned()
             ),

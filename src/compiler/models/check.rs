@@ -1,33 +1,46 @@
 //! Checks of the dbt layer, and the bridge from its problems to findings.
 
-use mxcp_base::{Code, SourceFile, codes};
+use mxcp_base::{Code, Severity, SourceFile, codes};
 
 use super::data_tests::test_problems;
+use super::hooks::{check_form, check_hooks, check_run_hooks};
 use super::index::{
-    dbt_project, model_files, node_name, properties, ref_index, seed_files, untyped_nodes,
+    dbt_project, macro_files, model_files, node_name, properties, ref_index, seed_files,
+    untyped_nodes,
 };
 use super::node::{
     NodeProperties, is_enabled, is_ephemeral, node_config, node_properties, node_relation,
     render_model,
 };
+use super::places::{config_anchor, start};
+use super::promises::{check_columns, check_config};
 use super::readers::readers;
-use super::schema::{bind_model, model_schema, seed_columns};
+use super::schema::{bind_model, model_schema};
+use super::seeds::check_seed;
+use super::test_checks::check_tests;
+use super::unit_tests::check_unit_tests;
+use super::unused::unused_config;
 use crate::Db;
 use crate::check::documents::{Schema, check_yaml};
 use crate::check::sql::sql_errors;
-use crate::dbt::{At, Problem, lower_macros, map_to_template, schema as contract, tests};
-use crate::documents::DocumentKind;
-use crate::finding::{Anchor, Finding, TextOrigin};
+use crate::dbt::keys::{ignored, misspelt_config, misspelt_keys};
+use crate::dbt::problem::code;
+use crate::dbt::{
+    At, MacroKind, Problem, lower_macros, map_to_template, schema as contract, tests,
+};
+use crate::documents::{DocumentKind, parse_yaml};
+use crate::finding::{Anchor, Finding, Place, TextOrigin};
 use crate::inputs::Settings;
 use crate::relations::RelationSchema;
 use crate::sql::Bound;
 
 /// A problem of the front end as a finding in `file`.
-fn finding(file: SourceFile, problem: &Problem) -> Finding {
+fn finding(db: &dyn Db, file: SourceFile, problem: &Problem) -> Finding {
     let anchor = match &problem.at {
         At::Pointer(pointer) => Anchor::value(file, pointer.clone()),
         At::Key(pointer) => Anchor::key(file, pointer.clone()),
         At::Range(range) => Anchor::text(file, *range),
+        At::Config(key) => config_anchor(db, file, key, None),
         At::File => Anchor::file(file),
     };
     let code = Code::parse(problem.code).unwrap_or(codes::MX0412);
@@ -44,27 +57,20 @@ pub fn check_dbt_file(
         DocumentKind::DbtProject => {
             check_yaml(db, file, Schema::DbtProject, findings);
             if let Some(project) = dbt_project(db) {
-                findings.extend(project.problems.iter().map(|p| finding(file, p)));
+                findings.extend(project.problems.iter().map(|p| finding(db, file, p)));
+                findings.extend(unused_config(db).iter().map(|p| finding(db, file, p)));
+                check_run_hooks(db, file, findings);
             }
         }
         DocumentKind::DbtProperties => check_properties(db, file, findings),
         DocumentKind::DbtModel => check_model(db, file, findings),
         DocumentKind::DbtTest if is_enabled(db, file) => check_template(db, file, findings),
         DocumentKind::DbtSeed => {
-            for error in &seed_columns(db, file).errors {
-                findings.push(
-                    Finding::new(
-                        codes::MX0108,
-                        error.message.clone(),
-                        Anchor::text(file, error.range),
-                    )
-                    .help_if(error.help.clone()),
-                );
-            }
+            check_seed(db, file, findings);
         }
         DocumentKind::DbtMacro => {
             let (_, problems) = lower_macros(file.text(db));
-            findings.extend(problems.iter().map(|p| finding(file, p)));
+            findings.extend(problems.iter().map(|p| finding(db, file, p)));
         }
         _ => {}
     }
@@ -86,16 +92,27 @@ fn check_model(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
                     "there is another model or seed named `{}`",
                     node_name(db, file)
                 ),
-                Anchor::file(file),
+                start(file),
             )
-            .label(Anchor::file(*twin), "the other one")
+            .label(start(*twin), "the other one")
             .help("rename one of the files"),
         );
     }
-    findings.extend(problems.iter().map(|p| finding(file, p)));
+    findings.extend(problems.iter().map(|p| finding(db, file, p)));
     if let Err(problem) = config.materialization() {
-        findings.push(finding(file, &problem));
+        let mut finding = finding(db, file, &problem);
+        // dbt builds it; only this command does not.
+        if !problem.message.starts_with("there is no")
+            || has_materialization(db, &config.materialized)
+        {
+            finding.severity = Some(Severity::Warning);
+        }
+        findings.push(finding);
     }
+    check_config_keys(db, file, findings);
+    check_hooks(db, file, findings);
+    check_form(db, file, findings);
+    check_config(db, file, findings);
     let before = findings.len();
     check_template(db, file, findings);
     if findings.len() > before {
@@ -105,6 +122,30 @@ fn check_model(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
         }
     } else {
         check_database(db, file, findings);
+    }
+}
+
+/// Whether a macro file defines a materialisation of this name.
+fn has_materialization(db: &dyn Db, name: &str) -> bool {
+    macro_files(db).iter().any(|file| {
+        let text = file.text(db);
+        text.contains("materialization")
+            && lower_macros(text)
+                .0
+                .iter()
+                .any(|def| def.kind == MacroKind::Materialization && def.name == name)
+    })
+}
+
+/// Keywords of `config()` that are nearly known ones.
+fn check_config_keys(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
+    let template = mxcp_syntax::jinja::scan(file.text(db));
+    let calls = template.calls.iter().filter(|call| call.name == "config");
+    for (key, argument) in calls.flat_map(|call| &call.kwargs) {
+        if let Some(near) = misspelt_config(key) {
+            let problem = ignored(At::Range(argument.range), key, near);
+            findings.push(finding(db, file, &problem));
+        }
     }
 }
 
@@ -155,7 +196,12 @@ fn check_database(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
 /// Rendering and binding, with SQL errors mapped back to the template.
 fn check_template(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
     let rendered = render_model(db, file);
-    findings.extend(rendered.problems.iter().map(|p| finding(file, p)));
+    // A macro of a file that does not parse is reported there.
+    let problems = rendered
+        .problems
+        .iter()
+        .filter(|p| !names_broken_macro(db, p));
+    findings.extend(problems.map(|p| finding(db, file, p)));
     if let Some(reason) = rendered
         .dynamic
         .as_ref()
@@ -195,6 +241,17 @@ fn check_template(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
     }
 }
 
+fn names_broken_macro(db: &dyn Db, problem: &Problem) -> bool {
+    let Some(name) = problem.message.split('`').nth(1) else {
+        return false;
+    };
+    let opening = format!("macro {name}(");
+    matches!(problem.code, code::JINJA_UNDEFINED | code::JINJA_FAILED)
+        && macro_files(db).iter().any(|file| {
+            file.text(db).contains(&opening) && !lower_macros(file.text(db)).1.is_empty()
+        })
+}
+
 // The reason names the function in backticks; its first mention in the template is the place.
 fn dynamic_anchor(file: SourceFile, text: &str, reason: &str) -> Anchor {
     let name = reason
@@ -215,7 +272,10 @@ fn dynamic_anchor(file: SourceFile, text: &str, reason: &str) -> Anchor {
 fn check_properties(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
     check_yaml(db, file, Schema::DbtProperties, findings);
     let (entries, problems) = properties(db, file);
-    findings.extend(problems.iter().map(|p| finding(file, p)));
+    findings.extend(problems.iter().map(|p| finding(db, file, p)));
+    let misspelt = misspelt_keys(parse_yaml(db, file));
+    findings.extend(misspelt.iter().map(|p| finding(db, file, p)));
+    check_unit_tests(db, file, findings);
     let index = ref_index(db);
     let files: Vec<SourceFile> = model_files(db)
         .iter()
@@ -252,8 +312,20 @@ fn check_properties(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) 
     findings.extend(
         test_problems(db, file, &nodes)
             .iter()
-            .map(|problem| finding(file, problem)),
+            .map(|problem| finding(db, file, problem)),
     );
+    for node in nodes {
+        let reported = findings.clone();
+        let broken = |pointer: &str| {
+            reported.iter().any(|f| {
+                f.is_error()
+                    && f.anchor.file == file
+                    && matches!(&f.anchor.place, Place::Value(at) | Place::Key(at)
+                        if at.starts_with(pointer) || pointer.starts_with(at.trim_end_matches("/name")))
+            })
+        };
+        check_tests(db, file, node, &broken, findings);
+    }
 }
 
 /// What the merged properties of a node promise, reported for the parts that stand in `file`.
@@ -269,7 +341,7 @@ fn check_node_properties(
         .problems
         .iter()
         .filter(|(part, _)| here(*part))
-        .map(|(_, problem)| finding(file, problem))
+        .map(|(_, problem)| finding(db, file, problem))
         .collect();
     if let RelationSchema::Known(columns) = model_schema(db, node) {
         if let Some(Bound::Columns { columns, .. }) = bind_model_if_model(db, node) {
@@ -277,16 +349,26 @@ fn check_node_properties(
                 contract::check_model_contract(&all.props, columns)
                     .iter()
                     .filter(|(part, _)| here(*part))
-                    .map(|(_, problem)| finding(file, problem)),
+                    .map(|(_, problem)| finding(db, file, problem)),
             );
         }
         found.extend(
             unknown_columns(db, node, all, columns)
                 .iter()
                 .filter(|(part, _)| here(*part))
-                .map(|(_, problem)| finding(file, problem)),
+                .map(|(_, problem)| finding(db, file, problem)),
         );
     }
+    let schema = match model_schema(db, node) {
+        RelationSchema::Known(columns) => Some(&**columns),
+        _ => None,
+    };
+    found.extend(
+        check_columns(db, node, all, schema)
+            .iter()
+            .filter(|(part, _)| here(*part))
+            .map(|(_, problem)| finding(db, file, problem)),
+    );
     // One file may hold several entries of one node; each is reported once.
     for finding in found {
         if !findings.contains(&finding) {

@@ -5,6 +5,7 @@ use mxcp_artifact::dbt::{DbtGraph, ModelSpec, Node, NodeSpec, SeedSpec};
 use mxcp_base::SourceFile;
 
 use super::compile::{compiled, unique_id};
+use super::hooks::rendered_hook;
 use super::index::{dbt_project, node_name, ref_index};
 use super::node::{fqn, is_ephemeral, node_config, node_properties, node_relation};
 use super::schema::seed_columns;
@@ -29,6 +30,18 @@ pub fn dbt_graph(db: &dyn Db) -> DbtGraph {
     }
 }
 
+/// Hooks as SQL; `None` when one of them does not render.
+fn hooks(db: &dyn Db, file: SourceFile, hooks: &[String]) -> Option<Vec<String>> {
+    hooks
+        .iter()
+        .map(|hook| {
+            let rendered = rendered_hook(db, file, hook);
+            let known = rendered.problems.is_empty() && rendered.dynamic.is_none();
+            known.then_some(rendered.sql)
+        })
+        .collect()
+}
+
 /// One compiled model or seed; `None` when its template does not compile.
 #[salsa::tracked(returns(ref))]
 fn node(db: &dyn Db, file: SourceFile) -> Option<Node> {
@@ -50,8 +63,8 @@ fn node(db: &dyn Db, file: SourceFile) -> Option<Node> {
             indexes: config.indexes.clone(),
             contract_enforced: config.contract_enforced,
             constraints: props.map(|p| p.constraints.clone()).unwrap_or_default(),
-            pre_hooks: config.pre_hooks.clone(),
-            post_hooks: config.post_hooks.clone(),
+            pre_hooks: hooks(db, file, &config.pre_hooks)?,
+            post_hooks: hooks(db, file, &config.post_hooks)?,
         });
         (spec, compiled.sql.clone(), compiled.depends_on.clone())
     };

@@ -99,7 +99,7 @@ pub(crate) fn property_files(db: &dyn Db) -> Vec<SourceFile> {
 }
 
 #[salsa::tracked(returns(ref))]
-fn macro_files(db: &dyn Db) -> Vec<SourceFile> {
+pub(crate) fn macro_files(db: &dyn Db) -> Vec<SourceFile> {
     files_of(db, |kind| kind == DocumentKind::DbtMacro)
 }
 
@@ -260,6 +260,36 @@ pub(crate) fn relation_index(db: &dyn Db) -> BTreeMap<RelationName, SourceFile> 
 #[salsa::tracked(returns(copy))]
 pub fn model_for_relation<'db>(db: &'db dyn Db, key: RelationKey<'db>) -> Option<SourceFile> {
     relation_index(db).get(key.name(db)).copied()
+}
+
+/// Relations of models that are not built, with the reason.
+#[salsa::tracked(returns(ref))]
+fn unbuilt_models(db: &dyn Db) -> BTreeMap<RelationName, (SourceFile, &'static str)> {
+    model_files(db)
+        .iter()
+        .filter_map(|file| {
+            let why = if !is_enabled(db, *file) {
+                "disabled"
+            } else if is_ephemeral(db, *file) {
+                "ephemeral"
+            } else {
+                return None;
+            };
+            Some((node_relation(db, *file).folded(), (*file, why)))
+        })
+        .collect()
+}
+
+/// The model of a relation that some model of that name no longer makes.
+#[salsa::tracked(returns(copy))]
+pub(crate) fn unbuilt_model<'db>(
+    db: &'db dyn Db,
+    key: RelationKey<'db>,
+) -> Option<(SourceFile, &'static str)> {
+    if model_for_relation(db, key).is_some() {
+        return None;
+    }
+    unbuilt_models(db).get(key.name(db)).copied()
 }
 
 /// The relations that the dbt layer makes, as users write them.

@@ -197,8 +197,38 @@ impl<'t> Reader<'t> {
                 self.tags.blocks.push(block);
             }
             self.mask_tag(kind, &tag);
+        } else if let Some(word) = self.misspelt_end(tag.word) {
+            self.tags.errors.push(
+                SyntaxError::syntax(
+                    text_range(tag.start, tag.end),
+                    format!("`{{% {} %}}` closes nothing", tag.word),
+                )
+                .with_help(format!("did you mean `{{% end{word} %}}`?")),
+            );
+            self.open.pop();
         }
         Some(tag.end)
+    }
+
+    /// The innermost open block, when a tag is nearly the one that would close it.
+    fn misspelt_end(&self, word: &str) -> Option<&'t str> {
+        const JINJA: [&str; 10] = [
+            "endif",
+            "endfor",
+            "endset",
+            "endcall",
+            "endfilter",
+            "endwith",
+            "endblock",
+            "endtrans",
+            "endautoescape",
+            "endspaceless",
+        ];
+        if !word.starts_with("en") || JINJA.contains(&word) {
+            return None;
+        }
+        let open = self.open.last()?.word;
+        is_near(word, &format!("end{open}")).then_some(open)
     }
 
     /// A block whose body is not Jinja.
@@ -273,6 +303,21 @@ impl<'t> Reader<'t> {
             }
         }
     }
+}
+
+/// Whether one word is the other but for two letters at one place.
+fn is_near(word: &str, wanted: &str) -> bool {
+    let (a, b): (Vec<char>, Vec<char>) = (word.chars().collect(), wanted.chars().collect());
+    let head = a.iter().zip(&b).take_while(|(x, y)| x == y).count();
+    let tail = a
+        .iter()
+        .rev()
+        .zip(b.iter().rev())
+        .take_while(|(x, y)| x == y)
+        .count();
+    let shorter = a.len().min(b.len());
+    let longer = a.len().max(b.len());
+    longer - (head + tail).min(shorter) <= 2
 }
 
 fn word_len(text: &str) -> usize {

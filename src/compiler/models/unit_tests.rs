@@ -1,0 +1,111 @@
+//! Unit tests of models: the models, inputs and columns they name.
+
+use mxcp_base::{SourceFile, codes, suggest};
+use mxcp_syntax::jinja;
+use mxcp_syntax::yaml::{Node, join_pointer};
+
+use super::index::{ref_index, untyped_nodes};
+use super::schema::model_schema;
+use crate::Db;
+use crate::documents::parse_yaml;
+use crate::finding::{Anchor, Finding};
+use crate::relations::RelationSchema;
+
+pub(super) fn check_unit_tests(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
+    let yaml = parse_yaml(db, file);
+    let tests = yaml
+        .lookup("unit_tests")
+        .into_iter()
+        .flat_map(|l| l.items());
+    for (i, test) in tests.enumerate() {
+        let pointer = format!("unit_tests/{i}");
+        let Some(model) = test.get("model").and_then(|m| m.as_str()) else {
+            continue;
+        };
+        let known = node(db, file, model, &format!("{pointer}/model"), findings);
+        let given = test.get("given").into_iter().flat_map(|g| g.items());
+        for (j, input) in given.enumerate() {
+            let pointer = format!("{pointer}/given/{j}");
+            let Some(text) = input.get("input").and_then(|n| n.as_str()) else {
+                continue;
+            };
+            let template = jinja::scan(&format!("{{{{ {text} }}}}"));
+            let call = template.calls.first().filter(|call| call.name == "ref");
+            let name = call.and_then(|c| c.str_arg(c.args.len().saturating_sub(1)));
+            if let Some(name) = name
+                && let Some(node) = node(db, file, name, &format!("{pointer}/input"), findings)
+            {
+                rows(db, file, input, &pointer, (name, node), findings);
+            }
+        }
+        if let (Some(expect), Some(node)) = (test.get("expect"), known) {
+            rows(
+                db,
+                file,
+                expect,
+                &format!("{pointer}/expect"),
+                (model, node),
+                findings,
+            );
+        }
+    }
+}
+
+fn node(
+    db: &dyn Db,
+    file: SourceFile,
+    name: &str,
+    pointer: &str,
+    findings: &mut Vec<Finding>,
+) -> Option<SourceFile> {
+    let index = ref_index(db);
+    let found = index.get(name).copied();
+    if found.is_none() && !untyped_nodes(db).contains_key(name) {
+        findings.push(
+            Finding::new(
+                codes::MX0424,
+                format!("there is no model or seed `{name}`"),
+                Anchor::value(file, pointer),
+            )
+            .help_if(suggest::did_you_mean(
+                name,
+                index.keys().map(String::as_str),
+            )),
+        );
+    }
+    found
+}
+
+fn rows(
+    db: &dyn Db,
+    file: SourceFile,
+    holder: Node<'_>,
+    pointer: &str,
+    (name, node): (&str, SourceFile),
+    findings: &mut Vec<Finding>,
+) {
+    let RelationSchema::Known(columns) = model_schema(db, node) else {
+        return;
+    };
+    let known = || columns.iter().map(|c| c.name.as_str());
+    let rows = holder.get("rows").into_iter().flat_map(|r| r.items());
+    let mut seen = Vec::new();
+    for (i, row) in rows.enumerate() {
+        for (key, _) in row.entries() {
+            let exists = known().any(|c| c.eq_ignore_ascii_case(key.text));
+            if exists || seen.contains(&key.text) {
+                continue;
+            }
+            seen.push(key.text);
+            let at = join_pointer(&format!("{pointer}/rows/{i}"), key.text);
+            findings.push(
+                Finding::new(
+                    codes::MX0424,
+                    format!("`{name}` has no column `{}`", key.text),
+                    Anchor::key(file, at),
+                )
+                .help_if(suggest::did_you_mean(key.text, known())),
+            );
+        }
+    }
+}
