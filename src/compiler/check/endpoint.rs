@@ -4,7 +4,8 @@ use mxcp_artifact::EndpointKind;
 use mxcp_base::{Severity, SourceFile, codes};
 
 use super::{
-    arguments, documents, flow, policy, prompt, python, resource, shape_findings, sql, stale, tests, types,
+    arguments, documents, flow, policy, prompt, python, resource, shape_findings, sql, stale,
+    tests, types,
 };
 use crate::Db;
 use crate::documents::{endpoint_def, parse_yaml};
