@@ -10,6 +10,8 @@ use std::panic::RefUnwindSafe;
 use mxcp_artifact::{Column, Effects, Relation, SqlType};
 use serde::Serialize;
 
+use crate::details::Details;
+
 /// The only door to the SQL engine at build time. Implementations are pure: an answer depends on
 /// the arguments alone, and no statement of the user is ever executed.
 pub trait Binder: Send + Sync + RefUnwindSafe {
@@ -81,6 +83,8 @@ pub enum SqlErrorKind {
     /// An unknown column, struct field, or qualifier of a column.
     UnknownColumn,
     UnknownFunction,
+    /// A type, or a collation.
+    UnknownType,
     Ambiguous,
     Binder,
     Other,
@@ -106,6 +110,7 @@ pub struct Statement {
     pub opaque: Option<String>,
     /// Provably at most one row.
     pub single_row: bool,
+    pub details: Details,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

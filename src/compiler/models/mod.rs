@@ -16,4 +16,5 @@ pub use check::check_dbt_file;
 pub use cycles::check_project;
 pub use graph::dbt_graph;
 pub use index::{dbt_kind, model_for_relation, relation_names, untyped_node};
+pub(crate) use node::{node_properties, render_model};
 pub use schema::model_schema;
