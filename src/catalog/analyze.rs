@@ -183,7 +183,11 @@ impl Reader<'_> {
                 self.describe(&mut parsed);
                 Ok(parsed)
             }
-            Err(error) if is_syntax(&error) || error.message.starts_with("mixing named") => {
+            Err(error)
+                if is_syntax(&error)
+                    || error.message.starts_with("mixing named")
+                    || error.message.starts_with("enum value: unrecognized") =>
+            {
                 Err(self.syntax(*error, tokens))
             }
             Err(_) => {

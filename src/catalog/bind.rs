@@ -135,7 +135,11 @@ impl Statements<'_> {
         let (start, end) = parsed.span();
         match parsed.statement.kind {
             StatementKind::Select => {
-                match (&parsed.statement.opaque, parsed.statement.effects.writes) {
+                let changes = !parsed.statement.details.changes.is_empty();
+                match (&parsed.statement.opaque, changes) {
+                    (Some(reason), false) if parsed.tree.is_some() => {
+                        self.mistakes(slot, parsed, reason)
+                    }
                     (Some(reason), _) => Typed::Opaque(reason.clone()),
                     (None, true) => self.change(slot, parsed),
                     (None, false) => self.query(slot, parsed, start, end),
@@ -186,6 +190,24 @@ impl Statements<'_> {
                 };
                 Typed::Failed(self.errors(parsed, start, end, error, &mut probe))
             }
+        }
+    }
+
+    /// A query whose columns cannot be known may still have errors that can: calls that fit no
+    /// function, names outside of what is chosen at run time.
+    fn mistakes(&self, slot: &mut Slot, parsed: &Parsed, reason: &str) -> Typed {
+        let (start, end) = parsed.span();
+        match self.query(slot, parsed, start, end) {
+            Typed::Failed(errors)
+                if errors.iter().all(|e| {
+                    let named = !matches!(e.kind, SqlErrorKind::Binder | SqlErrorKind::Other);
+                    // What is chosen at run time is not here: its names are unknown for that reason.
+                    !(named && reason.contains("chooses")) && e.range.is_some()
+                }) =>
+            {
+                Typed::Failed(errors)
+            }
+            _ => Typed::Opaque(reason.to_owned()),
         }
     }
 

@@ -35,8 +35,10 @@ pub struct ParameterUse {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum UsePlace {
-    /// Compared with a column, or put into one.
+    /// Compared with a column.
     Column(Vec<String>),
+    /// Put into a column.
+    Assigned(Vec<String>),
     /// Put into the column of a relation at this position.
     Position(String, usize),
     /// A list that a column is looked up in.

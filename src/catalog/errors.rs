@@ -125,6 +125,9 @@ impl RawError {
             "Sequence" => Some(named("the sequence")),
             "configuration parameter" => Some(named("the setting")),
             "Secret" => Some(named("the secret")),
+            _ if self.message.contains("configuration has been locked") => {
+                Some("it changes settings when it is bound".into())
+            }
             _ if self.message.contains("does not support time travel") => {
                 Some("the versions of a relation are not known at build time".into())
             }

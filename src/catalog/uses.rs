@@ -65,7 +65,7 @@ impl Reader<'_> {
             }
             let columns = tree.texts(*id, "columns");
             for (column, value) in columns.iter().zip(tree.list(*id, "expressions")) {
-                note(*value, UsePlace::Column(vec![(*column).to_owned()]));
+                note(*value, UsePlace::Assigned(vec![(*column).to_owned()]));
             }
         }
         uses.sort_by_key(|u| u.range.as_ref().map_or(u32::MAX, |r| r.start));
@@ -149,7 +149,7 @@ impl Reader<'_> {
             for (i, value) in row.into_iter().enumerate() {
                 let place = match (columns.get(i), columns.is_empty()) {
                     (Some(column), _) => {
-                        UsePlace::Column(vec![table.to_owned(), (*column).to_owned()])
+                        UsePlace::Assigned(vec![table.to_owned(), (*column).to_owned()])
                     }
                     (None, true) => UsePlace::Position(table.to_owned(), i),
                     (None, false) => continue,

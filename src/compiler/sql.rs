@@ -166,20 +166,27 @@ pub fn bind_text(
     }
     let mut relations: BTreeMap<RelationName, Relation> = BTreeMap::new();
     let mut missing = Vec::new();
-    let mut opaque = analysis.statements.iter().find_map(|s| s.opaque.clone());
     // A macro of the database expands to SQL that only the database has.
-    if opaque.is_none() {
-        opaque = analysis
-            .statements
-            .iter()
-            .flat_map(|s| &s.functions)
-            .find(|name| database_macros(db).contains(*name))
-            .map(|name| format!("`{name}` is a macro of the database"));
-    }
+    let mut opaque = analysis
+        .statements
+        .iter()
+        .flat_map(|s| &s.functions)
+        .find(|name| database_macros(db).contains(*name))
+        .map(|name| format!("`{name}` is a macro of the database"));
     let mut poisoned = false;
     for table in analysis.statements.iter().flat_map(|s| &s.relations) {
         let name = relation_name(table);
-        match relation_schema(db, RelationKey::new(db, name.folded())) {
+        let name = in_own_catalog(db, name);
+        let mut schema = relation_schema(db, RelationKey::new(db, name.folded()));
+        if *schema == RelationSchema::Unknown && is_own_catalog(db, name.catalog.as_deref()) {
+            // The project's database under its own name: known without it, bound with it.
+            let known = RelationName {
+                catalog: None,
+                ..name.clone()
+            };
+            schema = relation_schema(db, RelationKey::new(db, known.folded()));
+        }
+        match schema {
             RelationSchema::Known(columns) => {
                 relations.entry(name.folded()).or_insert_with(|| Relation {
                     name: name.clone(),
@@ -192,7 +199,16 @@ pub fn bind_text(
             RelationSchema::Unknown => missing.push(table.clone()),
         }
     }
-    let reads: Vec<RelationName> = relations.values().map(|r| r.name.clone()).collect();
+    let reads: Vec<RelationName> = relations
+        .values()
+        .map(|r| match is_own_catalog(db, r.name.catalog.as_deref()) {
+            true => RelationName {
+                catalog: None,
+                ..r.name.clone()
+            },
+            false => r.name.clone(),
+        })
+        .collect();
     if poisoned {
         return (Bound::Poisoned, reads);
     }
@@ -262,6 +278,36 @@ fn relation_name(table: &TableRef) -> RelationName {
         catalog: table.catalog.clone(),
         schema: table.schema.clone().unwrap_or_else(|| "main".into()),
         name: table.name.clone(),
+    }
+}
+
+/// DuckDB names a database after its file.
+fn own_catalog(db: &dyn Db) -> Option<String> {
+    let site = crate::documents::site(db)?;
+    let profile = Settings::get(db).profile(db);
+    let settings = site.profile(profile.as_deref().unwrap_or(&site.profile));
+    let file = settings.database.rsplit(['/', '\\']).next()?;
+    let stem = file.split_once('.').map_or(file, |(stem, _)| stem);
+    (!stem.is_empty()).then(|| stem.to_lowercase())
+}
+
+fn is_own_catalog(db: &dyn Db, catalog: Option<&str>) -> bool {
+    catalog.is_some_and(|c| own_catalog(db).is_some_and(|own| own.eq_ignore_ascii_case(c)))
+}
+
+/// In `a.b` the first part is a schema, or else the database.
+fn in_own_catalog(db: &dyn Db, name: RelationName) -> RelationName {
+    let is_database = name.catalog.is_none()
+        && name.schema != "main"
+        && is_own_catalog(db, Some(&name.schema))
+        && *relation_schema(db, RelationKey::new(db, name.folded())) == RelationSchema::Unknown;
+    match is_database {
+        true => RelationName {
+            catalog: Some(name.schema),
+            schema: "main".into(),
+            name: name.name,
+        },
+        false => name,
     }
 }
 

@@ -37,11 +37,11 @@ OFFLINE = {"autoinstall_known_extensions": "false", "autoload_known_extensions":
 # Errors that depend on the machine and not on the statement.
 OUTSIDE = re.compile(
     r"^(IO|HTTP|Permission|Missing Extension|Invalid Configuration) Error|exists in the .* extension"
-    r"|No files found|Secret|extension|does not support time travel"
+    r"|No files found|Secret|(Sequence|Type) with name|extension|does not support time travel"
 )
 SAMPLES = {"string": "VARCHAR", "integer": "INTEGER", "number": "DOUBLE", "boolean": "BOOLEAN", "date": "DATE", "date-time": "TIMESTAMP"}
 VALUES = {
-    "string": "'a'", "integer": "1", "number": "CAST(0.5 AS DOUBLE)", "boolean": "true", "date": "DATE '2000-01-01'",
+    "string": "'day'", "integer": "1", "number": "CAST(0.5 AS DOUBLE)", "boolean": "true", "date": "DATE '2000-01-01'",
     "date-time": "TIMESTAMP '2000-01-01 00:00:00'", "array": "['a']",
 }
 
@@ -150,7 +150,8 @@ def broken(statements, chance):
         strings = [m for m in tokens if m.group().startswith("'")]
         if strings:
             put(chance.choice(strings), chance.choice(["5", "'zzz'", "true", "INTERVAL 1 DAY"]))
-        yield from (s for s in made if s.strip() != sql and "$$" not in s and s.strip())
+        # A lone name is a statement of its own to `DESCRIBE`.
+        yield from (s for s in made if s.strip() != sql and "$$" not in s and " " in s.strip())
 
 
 # -- the two sides -----------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ mod unused;
 mod uses;
 
 pub(crate) use errors::sql_errors;
+pub(super) use uses::column_type;
 
 pub(super) fn check_sql(
     db: &dyn Db,

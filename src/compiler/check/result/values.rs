@@ -6,6 +6,7 @@ use mxcp_catalog::{Constant, ConstantKind, Item, Statement};
 use serde_json::{Number, Value};
 
 use crate::Db;
+use crate::check::sql::column_type;
 use crate::column_facts::facts_of;
 use crate::finding::{Anchor, Finding, TextOrigin};
 use crate::lower::endpoint::EndpointDef;
@@ -135,7 +136,13 @@ impl Checker<'_> {
         }
         if let Some(format) = declared.format
             && declared.kind == TypeKind::String
-            && let Some(why) = format_misfit(format, column, item, accepted.as_deref())
+            && let Some(why) = format_misfit(
+                format,
+                column,
+                item,
+                accepted.as_deref(),
+                self.is_text_column(item),
+            )
         {
             self.findings.push(
                 Finding::new(
@@ -265,6 +272,20 @@ impl Checker<'_> {
         }
     }
 
+    /// Whether it is a column of a relation and text there too.
+    fn is_text_column(&self, item: Option<&Item>) -> bool {
+        let path = item.map(|i| i.column.as_slice()).unwrap_or_default();
+        let Some((last, _)) = path.split_last() else {
+            return false;
+        };
+        let renamed = self
+            .statement
+            .details
+            .aliases
+            .contains(&last.to_lowercase());
+        !renamed && column_type(self.db, self.statement, path) == Some(SqlType::Varchar)
+    }
+
     /// The values that tests of the model accept for a plain column.
     fn accepted(&self, item: &Item) -> Option<Vec<String>> {
         let column = item.column.last()?.to_lowercase();
@@ -331,6 +352,7 @@ fn format_misfit(
     column: &Column,
     item: Option<&Item>,
     accepted: Option<&[String]>,
+    text_column: bool,
 ) -> Option<String> {
     // Between a day and its first moment SQL changes freely, in functions more than in columns.
     let plain = item.is_some_and(|i| !i.column.is_empty());
@@ -343,7 +365,7 @@ fn format_misfit(
         }
         (format, Some(actual)) => (format.as_str() != actual).then(|| column.ty.to_string()),
         (_, None) if typed && column.ty == SqlType::Uuid => Some(column.ty.to_string()),
-        (_, None) if typed && column.ty == SqlType::Varchar && plain => {
+        (_, None) if typed && column.ty == SqlType::Varchar && text_column => {
             if let Some(first) = accepted.and_then(|values| values.first()) {
                 return Some(format!("a text such as `{first}`"));
             }

@@ -154,10 +154,11 @@ fn misfit(
                 format!("declare `{name}` as `type: array`, or write `{column} = ${name}`"),
             )
         }),
-        UsePlace::Column(path) => {
+        UsePlace::Column(path) | UsePlace::Assigned(path) => {
             let column = path.last()?;
             let ty = column_type(db, statement, path)?;
-            against(name, declared, column, &ty).map(|(message, help, severity)| {
+            let put = matches!(usage.place, UsePlace::Assigned(_));
+            against(name, declared, column, &ty, put).map(|(message, help, severity)| {
                 let mut finding = finding(message, help);
                 finding.severity = severity;
                 finding
@@ -168,11 +169,13 @@ fn misfit(
                 return None;
             };
             let column = columns.get(*at)?;
-            against(name, declared, &column.name, &column.ty).map(|(message, help, severity)| {
-                let mut finding = finding(message, help);
-                finding.severity = severity;
-                finding
-            })
+            against(name, declared, &column.name, &column.ty, true).map(
+                |(message, help, severity)| {
+                    let mut finding = finding(message, help);
+                    finding.severity = severity;
+                    finding
+                },
+            )
         }
         UsePlace::File(_) | UsePlace::Relation(_) => None,
     }
@@ -184,6 +187,7 @@ fn against(
     declared: &TypeDef,
     column: &str,
     ty: &SqlType,
+    put: bool,
 ) -> Option<(String, String, Option<Severity>)> {
     let target = family(ty)?;
     let kind = declared.kind.as_str();
@@ -195,7 +199,10 @@ fn against(
         TypeKind::Array => target == Family::List,
         TypeKind::Object => target == Family::Fields,
         TypeKind::Boolean => matches!(target, Family::Boolean),
-        TypeKind::Integer | TypeKind::Number => target == Family::Number,
+        // Any number has a text; not every text is a number.
+        TypeKind::Integer | TypeKind::Number => {
+            target == Family::Number || put && target == Family::Text
+        }
         TypeKind::String if moment => matches!(target, Family::Moment | Family::Text),
         TypeKind::String if declared.format == Some(Format::Time) => {
             matches!(target, Family::Time | Family::Text)
