@@ -96,6 +96,7 @@ codes! {
     MX0214 = 214 Warning "parameter chooses what is read";
     MX0215 = 215 Warning "annotation contradicts the SQL";
     MX0216 = 216 Error "write under a read-only profile";
+    MX0217 = 217 Warning "text that cannot be what it is compared with";
     MX0301 = 301 Error "declared property missing from the result";
     MX0302 = 302 Error "result type differs from `return`";
     MX0303 = 303 Error "scalar `return` but several columns";

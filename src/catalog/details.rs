@@ -15,6 +15,8 @@ use crate::tokens::{Token, to_range};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Details {
     pub uses: Vec<ParameterUse>,
+    /// Texts that are compared with a column for equality or order, or cast to a type.
+    pub texts: Vec<TextUse>,
     /// The select list of a query, in order.
     pub items: Vec<Item>,
     pub rows: Rows,
@@ -49,6 +51,21 @@ pub enum UsePlace {
     File(String),
     /// An argument of this function that names a relation or is a query.
     Relation(String),
+}
+
+/// A text constant that must be read as something else, or be one of some values.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TextUse {
+    pub text: String,
+    pub range: Option<Range<u32>>,
+    pub place: TextPlace,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum TextPlace {
+    Column(Vec<String>),
+    /// The type of a cast that has to succeed, as written.
+    Cast(String),
 }
 
 /// One item of a select list.
@@ -159,6 +176,7 @@ impl Reader<'_> {
         let objects = self.objects();
         let mut details = Details {
             uses: self.uses(&objects),
+            texts: self.texts(&objects),
             aliases: self.aliases(&objects),
             changes: self.changes(&objects),
             ..Details::default()

@@ -32,8 +32,8 @@ mod walk;
 
 pub use binder::DuckDbBinder;
 pub use details::{
-    Change, ChangeKind, Constant, ConstantKind, Details, Item, ParameterUse, Rows, UnusedCte,
-    UsePlace,
+    Change, ChangeKind, Constant, ConstantKind, Details, Item, ParameterUse, Rows, TextPlace,
+    TextUse, UnusedCte, UsePlace,
 };
 pub use introspect::{IntrospectError, introspect, snapshot_from_ddl};
 pub use request::{

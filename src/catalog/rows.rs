@@ -162,7 +162,7 @@ fn condition(tree: &Tree, filter: Id, equal: &mut Vec<String>) -> Option<()> {
             };
             match (side("left")?, side("right")?) {
                 ((left, Some(column)), (right, None)) | ((right, None), (left, Some(column)))
-                    if left == "COLUMN_REF" && right == "PARAMETER" =>
+                    if left == "COLUMN_REF" && matches!(right.as_str(), "PARAMETER" | "CAST") =>
                 {
                     equal.push(column);
                     Some(())

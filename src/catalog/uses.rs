@@ -1,8 +1,12 @@
 //! Where parameters stand, and what a select list holds.
 
-use crate::details::{Constant, ConstantKind, Item, ParameterUse, Reader, UsePlace};
+use crate::details::{
+    Constant, ConstantKind, Item, ParameterUse, Reader, TextPlace, TextUse, UsePlace,
+};
 use crate::facts::Facts;
 use crate::json::Id;
+use crate::names::unquoted;
+use crate::tokens::{Token, TokenKind};
 
 impl Reader<'_> {
     pub(crate) fn uses(&self, objects: &[Id]) -> Vec<ParameterUse> {
@@ -71,6 +75,66 @@ impl Reader<'_> {
         uses.sort_by_key(|u| u.range.as_ref().map_or(u32::MAX, |r| r.start));
         uses.dedup();
         uses
+    }
+
+    /// Text constants by what they stand for; `TRY` and `TRY_CAST` are asked for a reason.
+    pub(crate) fn texts(&self, objects: &[Id]) -> Vec<TextUse> {
+        let tree = self.tree;
+        let tries = self.tokens.iter().any(|t| t.is_word(self.sql, "TRY"));
+        let mut found = Vec::new();
+        let text = |id: Id| {
+            let literal = tree.field(id, "literal")?;
+            let is_text = tree.text(id, "class") == Some("CONSTANT")
+                && tree.text(literal, "kind") == Some("STRING");
+            is_text.then(|| tree.text(literal, "text").unwrap_or_default().to_owned())
+        };
+        let mut note = |id: Id, place: TextPlace| {
+            if let Some(text) = text(id) {
+                // `DATE '…'` has no place of its own in the tree.
+                let token = || {
+                    let same = |t: &&Token| {
+                        t.kind == TokenKind::String
+                            && unquoted(t, self.sql).as_deref() == Some(&text)
+                    };
+                    self.tokens.iter().find(same).map(Token::range)
+                };
+                let range = self.range(id).or_else(token);
+                found.push(TextUse { text, range, place });
+            }
+        };
+        for id in objects.iter().filter(|_| !tries) {
+            match tree.text(*id, "class").unwrap_or_default() {
+                "COMPARISON" => {
+                    let (left, right) = (tree.field(*id, "left"), tree.field(*id, "right"));
+                    if let (Some(left), Some(right)) = (left, right) {
+                        for (one, other) in [(left, right), (right, left)] {
+                            if let Some(column) = self.column(other) {
+                                note(one, TextPlace::Column(column));
+                            }
+                        }
+                    }
+                }
+                "OPERATOR" if tree.text(*id, "type") == Some("COMPARE_IN") => {
+                    let children = tree.list(*id, "children");
+                    if let Some(column) = children.first().and_then(|c| self.column(*c)) {
+                        for child in children.iter().skip(1) {
+                            note(*child, TextPlace::Column(column.clone()));
+                        }
+                    }
+                }
+                "CAST" if !tree.flag(*id, "try_cast") => {
+                    let ty = tree
+                        .field(*id, "type_expr")
+                        .and_then(|t| tree.text(t, "type_name"));
+                    if let (Some(child), Some(ty)) = (tree.field(*id, "child"), ty) {
+                        note(child, TextPlace::Cast(ty.to_owned()));
+                    }
+                }
+                _ => {}
+            }
+        }
+        found.sort_by_key(|u| u.range.as_ref().map_or(u32::MAX, |r| r.start));
+        found
     }
 
     fn call(&self, id: Id, is_table: bool, note: &mut dyn FnMut(Id, UsePlace)) {

@@ -12,6 +12,7 @@ use crate::sql::{Bound, SqlText, analyze_sql, bind_endpoint, endpoint_source};
 mod effects;
 mod errors;
 mod parameters;
+mod texts;
 mod unused;
 mod uses;
 
@@ -76,6 +77,7 @@ pub(super) fn check_sql(
             single_row,
         } => {
             if let [statement] = analysis.statements.as_slice() {
+                texts::check_texts(db, statement, origin, findings);
                 unused::check_unused(db, file, text, statement, origin, findings);
                 if !single_row {
                     result::rows::check_rows(db, file, def, statement, findings);
