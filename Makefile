@@ -7,7 +7,7 @@ ifdef CARGO_TARGET_DIR
 MXCP = $(CARGO_TARGET_DIR)/debug/mxcp
 endif
 
-.PHONY: setup build demo test differential corpus lint fmt bench clean
+.PHONY: setup build demo test differential corpus agreement lint fmt bench clean
 
 ## Python with a shared libpython, the virtual environment, the prebuilt DuckDB library
 setup:
@@ -31,6 +31,11 @@ differential: build
 ## Mistakes planted in fixtures/shop, one at a time: how many are found, and on the right line
 corpus: build
 	@.venv/bin/python tests/corpus/run.py $(MXCP)
+
+## Ten thousand SELECTs to DuckDB's own binder and to mxcp: errors, names and types must agree
+agreement: build
+	@.venv/bin/python -c 'import duckdb' 2>/dev/null || .venv/bin/python -m pip install --quiet duckdb==2.0.0
+	@.venv/bin/python tests/agreement/run.py $(MXCP)
 
 lint: setup
 	@$(CARGO) fmt --all --check

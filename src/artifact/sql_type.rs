@@ -152,6 +152,8 @@ impl<'a> Parser<'a> {
             "UUID" => SqlType::Uuid,
             "JSON" => SqlType::Json,
             "ENUM" => SqlType::Enum(self.enum_values()?),
+            // A struct without fields exists, and is written without brackets.
+            "STRUCT" if !self.rest.trim_start().starts_with('(') => SqlType::Other(name.to_owned()),
             "STRUCT" | "ROW" => SqlType::Struct(self.fields()?),
             "UNION" => SqlType::Union(self.fields()?),
             "MAP" => {
@@ -163,9 +165,10 @@ impl<'a> Parser<'a> {
                 SqlType::Map(Box::new(key), Box::new(value))
             }
             "" => return None,
+            // `TUPLE(INTEGER, VARCHAR)`, `GEOMETRY('OGC:CRS84')`.
             _ => {
-                self.optional_arguments()?;
-                SqlType::Other(name.to_owned())
+                let arguments = self.bracketed()?;
+                SqlType::Other(format!("{name}{arguments}"))
             }
         })
     }
@@ -221,6 +224,32 @@ impl<'a> Parser<'a> {
             self.rest = self.rest.get(end + 1..)?;
         }
         Some(())
+    }
+
+    /// Everything up to the bracket that closes the first one; nothing without brackets.
+    fn bracketed(&mut self) -> Option<&'a str> {
+        let text = self.rest;
+        if !text.starts_with('(') {
+            return Some("");
+        }
+        let (mut depth, mut at) = (0usize, 0);
+        while let Some(c) = text.get(at..)?.chars().next() {
+            match c {
+                '\'' | '"' => at += quoted_end(text.get(at..)?, c)?,
+                _ => at += c.len_utf8(),
+            }
+            match c {
+                '(' => depth += 1,
+                ')' => depth -= 1,
+                _ => {}
+            }
+            if depth == 0 {
+                let (inside, rest) = text.split_at(at);
+                self.rest = rest;
+                return Some(inside);
+            }
+        }
+        None
     }
 
     fn enum_values(&mut self) -> Option<Vec<String>> {
@@ -418,6 +447,19 @@ mod tests {
         ] {
             round_trips(text);
         }
+    }
+
+    #[test]
+    fn types_without_a_form_of_their_own_keep_their_text() {
+        for text in [
+            "TUPLE(INTEGER, STRUCT(a INTEGER))",
+            "GEOMETRY('a)')",
+            "STRUCT",
+        ] {
+            assert_eq!(SqlType::parse(text), SqlType::Other(text.into()));
+        }
+        let text = "TUPLE(INTEGER, VARCHAR)[]";
+        assert_eq!(SqlType::parse(text).to_string(), text);
     }
 
     #[test]

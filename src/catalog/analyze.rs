@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use mxcp_artifact::{Effects, RelationName};
 
+use crate::details::{Details, by_kind, details};
 use crate::errors::RawError;
 use crate::facts::Facts;
 use crate::json::Tree;
@@ -140,6 +141,7 @@ pub(crate) fn finish(
             },
             opaque: found.opaque,
             single_row: false,
+            details: Details::default(),
         },
         tokens,
         tree,
@@ -178,13 +180,31 @@ impl Reader<'_> {
                     Some((tree, base(start))),
                 );
                 parsed.statement.single_row = single;
+                self.describe(&mut parsed);
                 Ok(parsed)
             }
-            Err(error) if is_syntax(&error) || error.message.starts_with("mixing named") => {
+            Err(error)
+                if is_syntax(&error)
+                    || error.message.starts_with("mixing named")
+                    || error.message.starts_with("enum value: unrecognized") =>
+            {
                 Err(self.syntax(*error, tokens))
             }
-            Err(_) => Ok(self.without_tree(tokens, kind)),
+            Err(_) => {
+                let mut parsed = self.without_tree(tokens, kind);
+                self.describe(&mut parsed);
+                Ok(parsed)
+            }
         }
+    }
+
+    fn describe(&self, parsed: &mut Parsed) {
+        let kind = &parsed.statement.kind;
+        parsed.statement.details = match &parsed.tree {
+            Some((tree, at)) => details(tree, *at, self.sql, &parsed.tokens, self.facts, kind),
+            None if parsed.statement.effects.writes => by_kind(&parsed.tokens, kind),
+            None => Details::default(),
+        };
     }
 
     pub(crate) fn source<'s>(&'s self, tokens: &'s [Token], base: i64) -> Source<'s> {
@@ -262,6 +282,12 @@ impl Reader<'_> {
 
 pub(crate) fn base(at: usize) -> i64 {
     i64::try_from(at).unwrap_or(i64::MAX)
+}
+
+pub(crate) fn is_change_word(sql: &str, token: &Token) -> bool {
+    ["INSERT", "UPDATE", "DELETE", "MERGE", "COPY"]
+        .iter()
+        .any(|w| token.is_word(sql, w))
 }
 
 pub(crate) fn is_pivot(sql: &str, tokens: &[Token]) -> bool {

@@ -3,6 +3,7 @@
 use mxcp_artifact::{Column, Relation, RelationKind, RelationName, SqlType};
 
 use crate::analyze::Parsed;
+use crate::details::Item;
 use crate::errors::{Fail, RawError};
 use crate::mask::{Target, collect};
 use crate::names::{has_word, mentioned};
@@ -134,7 +135,11 @@ impl Statements<'_> {
         let (start, end) = parsed.span();
         match parsed.statement.kind {
             StatementKind::Select => {
-                match (&parsed.statement.opaque, parsed.statement.effects.writes) {
+                let changes = !parsed.statement.details.changes.is_empty();
+                match (&parsed.statement.opaque, changes) {
+                    (Some(reason), false) if parsed.tree.is_some() => {
+                        self.mistakes(slot, parsed, reason)
+                    }
                     (Some(reason), _) => Typed::Opaque(reason.clone()),
                     (None, true) => self.change(slot, parsed),
                     (None, false) => self.query(slot, parsed, start, end),
@@ -175,7 +180,7 @@ impl Statements<'_> {
                 {
                     return depends();
                 }
-                Typed::Columns(columns)
+                Typed::Columns(as_written(columns, &parsed.statement.details.items))
             }
             Settled::Opaque(reason) => Typed::Opaque(reason),
             Settled::Failed(error, set) => {
@@ -185,6 +190,24 @@ impl Statements<'_> {
                 };
                 Typed::Failed(self.errors(parsed, start, end, error, &mut probe))
             }
+        }
+    }
+
+    /// A query whose columns cannot be known may still have errors that can: calls that fit no
+    /// function, names outside of what is chosen at run time.
+    fn mistakes(&self, slot: &mut Slot, parsed: &Parsed, reason: &str) -> Typed {
+        let (start, end) = parsed.span();
+        match self.query(slot, parsed, start, end) {
+            Typed::Failed(errors)
+                if errors.iter().all(|e| {
+                    let named = !matches!(e.kind, SqlErrorKind::Binder | SqlErrorKind::Other);
+                    // What is chosen at run time is not here: its names are unknown for that reason.
+                    !(named && reason.contains("chooses")) && e.range.is_some()
+                }) =>
+            {
+                Typed::Failed(errors)
+            }
+            _ => Typed::Opaque(reason.to_owned()),
         }
     }
 
@@ -300,6 +323,31 @@ impl Statements<'_> {
             Err(_) => None,
         }
     }
+}
+
+/// `DESCRIBE` may spell an alias as the column it hides; results have it as written.
+fn as_written(mut columns: Vec<Column>, items: &[Item]) -> Vec<Column> {
+    let first = items.iter().position(|i| i.is_star);
+    let last = items.iter().rposition(|i| i.is_star);
+    let rename = |column: Option<&mut Column>, item: &Item| {
+        if let (Some(column), Some(name)) = (column, &item.name)
+            && item.column.last().is_none_or(|c| c != name)
+            && column.name != *name
+            && column.name.eq_ignore_ascii_case(name)
+        {
+            column.name.clone_from(name);
+        }
+    };
+    for (i, item) in items.iter().enumerate().take(first.unwrap_or(items.len())) {
+        rename(columns.get_mut(i), item);
+    }
+    if let Some(last) = last {
+        for (back, item) in items.iter().rev().enumerate().take(items.len() - last - 1) {
+            let at = columns.len().checked_sub(back + 1);
+            rename(at.and_then(|i| columns.get_mut(i)), item);
+        }
+    }
+    columns
 }
 
 fn count_column() -> Column {

@@ -122,11 +122,12 @@ impl RawError {
             return Some(format!("it needs the DuckDB extension `{extension}`"));
         }
         match self.entry.as_str() {
-            "Type" => Some(named("the type")),
             "Sequence" => Some(named("the sequence")),
-            "Collation" => Some(named("the collation")),
             "configuration parameter" => Some(named("the setting")),
             "Secret" => Some(named("the secret")),
+            _ if self.message.contains("configuration has been locked") => {
+                Some("it changes settings when it is bound".into())
+            }
             _ if self.message.contains("does not support time travel") => {
                 Some("the versions of a relation are not known at build time".into())
             }
@@ -156,6 +157,9 @@ impl RawError {
             {
                 return SqlErrorKind::UnknownTable;
             }
+            if matches!(self.entry.as_str(), "Type" | "Collation") {
+                return SqlErrorKind::UnknownType;
+            }
             if self.entry.ends_with("Function") || self.entry.ends_with("Macro") {
                 return SqlErrorKind::UnknownFunction;
             }
@@ -182,7 +186,10 @@ impl RawError {
         self.missing_name().or_else(|| {
             let relevant = self.message.starts_with("ambiguous reference")
                 || self.message.starts_with("table with name")
-                || self.message.starts_with("cannot extract field");
+                || self.message.starts_with("cannot extract field")
+                || self.message.starts_with("type with name")
+                || self.message.starts_with("collation with name")
+                || self.message.starts_with("window \"");
             let text = relevant.then(|| first_quoted(&self.message))??;
             // The catalogue writes a qualified name in one pair of quotes.
             match self.message.starts_with("table with name") {
@@ -214,7 +221,7 @@ impl RawError {
         ];
         if known.iter().any(|k| message.starts_with(k))
             || message.starts_with("column ")
-                && (message.contains("list not found in FROM clause")
+                && (message.contains("list not found in ")
                     || message.contains("does not exist on "))
         {
             return first_quoted(message)
@@ -361,7 +368,11 @@ mod tests {
     fn what_the_shadow_cannot_know_is_opaque() {
         for (class, entry, message) in [
             ("Permission", "", "Cannot access file \"a\""),
-            ("Catalog", "Type", "Type with name foo does not exist!"),
+            (
+                "Catalog",
+                "Sequence",
+                "Sequence with name foo does not exist!",
+            ),
             (
                 "Catalog",
                 "",

@@ -9,6 +9,7 @@
 mod analyze;
 mod bind;
 mod binder;
+mod details;
 mod errors;
 mod facts;
 mod forms;
@@ -26,9 +27,15 @@ mod spots;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod unplaced;
+mod uses;
 mod walk;
 
 pub use binder::DuckDbBinder;
+pub use details::{
+    Change, ChangeKind, Constant, ConstantKind, Details, Item, ParameterUse, Rows, TextPlace,
+    TextUse, UnusedCte, UsePlace,
+};
 pub use introspect::{IntrospectError, introspect, snapshot_from_ddl};
 pub use lineage::{How, Lineage, OutputColumn, SourceColumn, Sources};
 pub use request::{

@@ -74,7 +74,13 @@ pub(crate) fn collect(target: &Target<'_>, first: Fail, probe: &mut Probe<'_>) -
             break;
         };
         current.start = start;
-        let place = target.place(&current, &spots);
+        let place = match crate::unplaced::set_operation(target, &current, probe) {
+            Some(shown) if edits.is_empty() => Some(Place {
+                shown,
+                hidden: None,
+            }),
+            _ => target.place(&current, &spots),
+        };
         let independent = edits.is_empty()
             || match current.kind() {
                 SqlErrorKind::Binder | SqlErrorKind::Other => {
@@ -288,7 +294,14 @@ impl Target<'_> {
     fn place(&self, error: &RawError, spots: &[Spot]) -> Option<Place> {
         let name = error.subject().map(|n| n.to_lowercase());
         let Some(start) = error.start else {
-            return self.place_by_name(error, name.as_deref()?, spots);
+            let shown = |range: Range<usize>| Place {
+                shown: range,
+                hidden: None,
+            };
+            return crate::unplaced::by_message(self, error)
+                .map(shown)
+                .or_else(|| self.place_by_name(error, name.as_deref()?, spots))
+                .or_else(|| self.tokens.first().map(|t| shown(t.start..t.end)));
         };
         let here = || spots.iter().filter(|s| s.location == start);
         let column =
@@ -359,9 +372,9 @@ impl Target<'_> {
             .tokens
             .iter()
             .filter(|t| t.name(self.sql).as_deref() == Some(name));
-        let only = same.next()?;
-        same.next().is_none().then_some(Place {
-            shown: only.start..only.end,
+        let first = same.next()?;
+        Some(Place {
+            shown: first.start..first.end,
             hidden: None,
         })
     }

@@ -11,6 +11,7 @@ use mxcp_artifact::{Column, Effects, Relation, RelationName, SqlType};
 use serde::Serialize;
 
 use crate::lineage::Lineage;
+use crate::details::Details;
 
 /// The only door to the SQL engine at build time. Implementations are pure: an answer depends on
 /// the arguments alone, and no statement of the user is ever executed.
@@ -90,6 +91,8 @@ pub enum SqlErrorKind {
     /// An unknown column, struct field, or qualifier of a column.
     UnknownColumn,
     UnknownFunction,
+    /// A type, or a collation.
+    UnknownType,
     Ambiguous,
     Binder,
     Other,
@@ -115,6 +118,7 @@ pub struct Statement {
     pub opaque: Option<String>,
     /// Provably at most one row.
     pub single_row: bool,
+    pub details: Details,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -1,5 +1,6 @@
-//! Proves of a query that it returns one row at most.
+//! How many rows a query can return.
 
+use crate::details::Rows;
 use crate::facts::Facts;
 use crate::json::{Id, Node, Tree};
 
@@ -12,6 +13,10 @@ pub(crate) fn single_row(tree: &Tree, facts: &Facts) -> bool {
     else {
         return false;
     };
+    one_row_of(tree, node, facts)
+}
+
+fn one_row_of(tree: &Tree, node: Id, facts: &Facts) -> bool {
     let limited = tree.list(node, "modifiers").iter().any(|m| {
         tree.text(*m, "type") == Some("LIMIT_MODIFIER")
             && tree.text(*m, "limit_type").is_none_or(|t| t == "LITERAL")
@@ -62,4 +67,147 @@ pub(crate) fn single_row(tree: &Tree, facts: &Facts) -> bool {
         _ => false,
     });
     aggregates || one_source_row
+}
+
+/// How many rows a query can have, as far as its own text tells: what it reads may still be small.
+pub(crate) fn possible(tree: &Tree, node: Id, facts: &Facts) -> Rows {
+    let mut ctes: Vec<(String, Id)> = Vec::new();
+    possible_node(tree, node, facts, &mut ctes, 0).unwrap_or(Rows::Unknown)
+}
+
+fn possible_node(
+    tree: &Tree,
+    node: Id,
+    facts: &Facts,
+    ctes: &mut Vec<(String, Id)>,
+    depth: usize,
+) -> Option<Rows> {
+    if tree.text(node, "type") != Some("SELECT_NODE") || depth > 20 {
+        return None;
+    }
+    if let Some(map) = tree.field(node, "cte_map") {
+        for entry in tree.list(map, "map") {
+            let body = tree
+                .field(*entry, "value")
+                .and_then(|v| tree.field(v, "query_node"))?;
+            ctes.push((tree.text(*entry, "key")?.to_lowercase(), body));
+        }
+    }
+    let limited = tree
+        .list(node, "modifiers")
+        .iter()
+        .any(|m| tree.text(*m, "type") == Some("LIMIT_MODIFIER"));
+    let filtered_later = ["qualify", "having", "sample"]
+        .iter()
+        .any(|f| tree.field(node, f).is_some());
+    if limited || filtered_later || one_row_of(tree, node, facts) {
+        return None;
+    }
+    let mut equal = Vec::new();
+    if let Some(filter) = tree.field(node, "where_clause") {
+        conditions(tree, filter, &mut equal)?;
+    }
+    let from = tree.field(node, "from_table")?;
+    let grouped = !tree.list(node, "group_expressions").is_empty();
+    let mut relations = Vec::new();
+    let plain = reads(tree, from, &mut relations);
+    if !plain || relations.is_empty() {
+        return None;
+    }
+    for name in &relations {
+        if let Some((_, body)) = ctes.iter().rev().find(|(n, _)| n == name).cloned() {
+            // Its rows are those of its definition, if nothing here chooses among them.
+            return match (relations.len(), equal.is_empty()) {
+                (1, true) => possible_node(tree, body, facts, &mut ctes.clone(), depth + 1),
+                _ => None,
+            };
+        }
+    }
+    match (equal.is_empty(), relations.as_slice()) {
+        (true, _) => Some(Rows::Many(relations)),
+        (false, [one]) if !grouped => Some(Rows::Equal(one.clone(), equal)),
+        _ => None,
+    }
+}
+
+/// Collects the columns that must equal something; `None` when a condition may choose one row in
+/// another way.
+fn conditions(tree: &Tree, filter: Id, equal: &mut Vec<String>) -> Option<()> {
+    let mut todo = vec![filter];
+    while let Some(filter) = todo.pop() {
+        if tree.text(filter, "type") == Some("CONJUNCTION_AND") {
+            todo.extend(tree.list(filter, "children"));
+        } else {
+            condition(tree, filter, equal)?;
+        }
+    }
+    Some(())
+}
+
+fn condition(tree: &Tree, filter: Id, equal: &mut Vec<String>) -> Option<()> {
+    match (
+        tree.text(filter, "class").unwrap_or_default(),
+        tree.text(filter, "type").unwrap_or_default(),
+    ) {
+        ("COMPARISON", "COMPARE_EQUAL") => {
+            let side = |name: &str| {
+                let id = tree.field(filter, name)?;
+                let class = tree.text(id, "class").unwrap_or_default();
+                Some((
+                    class.to_owned(),
+                    tree.texts(id, "column_names")
+                        .last()
+                        .map(|n| (*n).to_lowercase()),
+                ))
+            };
+            match (side("left")?, side("right")?) {
+                ((left, Some(column)), (right, None)) | ((right, None), (left, Some(column)))
+                    if left == "COLUMN_REF" && matches!(right.as_str(), "PARAMETER" | "CAST") =>
+                {
+                    equal.push(column);
+                    Some(())
+                }
+                _ => None,
+            }
+        }
+        (
+            "COMPARISON",
+            "COMPARE_GREATERTHAN"
+            | "COMPARE_GREATERTHANOREQUALTO"
+            | "COMPARE_LESSTHAN"
+            | "COMPARE_LESSTHANOREQUALTO"
+            | "COMPARE_NOTEQUAL",
+        ) => {
+            // Compared with the result of a query it may well be one row.
+            let simple = ["left", "right"].iter().all(|side| {
+                tree.field(filter, side)
+                    .and_then(|s| tree.text(s, "class"))
+                    .is_some_and(|c| matches!(c, "COLUMN_REF" | "PARAMETER" | "CONSTANT" | "CAST"))
+            });
+            simple.then_some(())
+        }
+        ("BETWEEN", _) | ("OPERATOR", "OPERATOR_IS_NOT_NULL") => Some(()),
+        ("FUNCTION", _) => matches!(
+            tree.text(filter, "function_name").unwrap_or_default(),
+            "~~" | "~~*" | "!~~" | "!~~*"
+        )
+        .then_some(()),
+        _ => None,
+    }
+}
+
+/// The relations of a `FROM`, in lower case; whether it is made of nothing else.
+fn reads(tree: &Tree, from: Id, relations: &mut Vec<String>) -> bool {
+    let mut todo = vec![from];
+    while let Some(from) = todo.pop() {
+        match tree.text(from, "type").unwrap_or_default() {
+            "BASE_TABLE" if tree.field(from, "sample").is_none() => {
+                let name = tree.text(from, "table_name").unwrap_or_default();
+                relations.push(name.to_lowercase());
+            }
+            "JOIN" => todo.extend(["right", "left"].iter().filter_map(|s| tree.field(from, s))),
+            _ => return false,
+        }
+    }
+    true
 }

@@ -318,23 +318,26 @@ fn macro_body(stub: &FunctionStub) -> Option<String> {
     Some(format!("({}) AS {body}", names.join(", ")))
 }
 
-/// A type as SQL, or nothing when a foreign type name could be read as more than a type.
+/// A type as SQL, or nothing when a foreign type name could be read as more than a type. Names of
+/// fields are quoted, whatever they are: a keyword would not be read otherwise.
 pub(crate) fn type_text(ty: &SqlType) -> Option<String> {
-    let text = ty.to_string();
     let safe = |name: &str| !name.contains(';') && !name.contains("--") && !name.contains("/*");
-    let mut todo = vec![ty];
-    while let Some(ty) = todo.pop() {
-        match ty {
-            SqlType::Other(name) if !safe(name) || name.trim().is_empty() => return None,
-            SqlType::List(item) | SqlType::Array(item, _) => todo.push(item),
-            SqlType::Map(key, value) => todo.extend([&**key, &**value]),
-            SqlType::Struct(fields) | SqlType::Union(fields) => {
-                todo.extend(fields.iter().map(|f| &f.1))
-            }
-            _ => {}
-        }
-    }
-    Some(text)
+    let fields = |word: &str, fields: &[(String, SqlType)]| {
+        let fields: Option<Vec<String>> = fields
+            .iter()
+            .map(|(name, ty)| Some(format!("{} {}", quote_identifier(name), type_text(ty)?)))
+            .collect();
+        Some(format!("{word}({})", fields?.join(", ")))
+    };
+    Some(match ty {
+        SqlType::Other(name) if !safe(name) || name.trim().is_empty() => return None,
+        SqlType::List(item) => format!("{}[]", type_text(item)?),
+        SqlType::Array(item, size) => format!("{}[{size}]", type_text(item)?),
+        SqlType::Map(key, value) => format!("MAP({}, {})", type_text(key)?, type_text(value)?),
+        SqlType::Struct(list) => fields("STRUCT", list)?,
+        SqlType::Union(list) => fields("UNION", list)?,
+        other => other.to_string(),
+    })
 }
 
 pub(crate) fn message(error: &Error) -> String {

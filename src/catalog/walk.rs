@@ -197,7 +197,7 @@ impl Walk<'_> {
                 self.relation(id, "table_name", "schema_name", "catalog_name", scope);
             }
             "TABLE_FUNCTION" => {
-                self.table_function(id);
+                self.table_function(id, scope);
                 return true;
             }
             "INSERT_QUERY_NODE" => {
@@ -254,7 +254,61 @@ impl Walk<'_> {
         true
     }
 
-    fn table_function(&mut self, id: Id) {
+    /// Relations that are given as constants: `query_table('t')`, `query_table(['t', 'u'])`.
+    fn relations_by_name(&mut self, function: Id, scope: Option<usize>) -> bool {
+        let tree = self.tree;
+        let mut names: Vec<(String, Option<u64>)> = Vec::new();
+        let first = tree
+            .list(function, "arguments")
+            .first()
+            .and_then(|a| tree.field(*a, "expression"));
+        let Some(first) = first else {
+            return false;
+        };
+        let items = match tree.text(first, "function_name") {
+            Some("list_value") => tree
+                .list(first, "arguments")
+                .iter()
+                .filter_map(|a| tree.field(*a, "expression"))
+                .collect(),
+            _ => vec![first],
+        };
+        for item in items {
+            let column = tree.texts(item, "column_names");
+            let literal = tree.field(item, "literal");
+            let name = match (column.as_slice(), literal) {
+                ([name], _) => (*name).to_owned(),
+                ([], Some(literal)) if tree.text(literal, "kind") == Some("STRING") => {
+                    tree.text(literal, "text").unwrap_or_default().to_owned()
+                }
+                _ => return false,
+            };
+            names.push((name, tree.number(item, "query_location")));
+        }
+        for (name, location) in names {
+            if self.is_cte(scope, &name.to_lowercase()) {
+                continue;
+            }
+            let mut parts: Vec<String> = name.split('.').map(str::to_owned).collect();
+            let Some(name) = parts.pop() else {
+                return false;
+            };
+            let range = location
+                .and_then(|l| i64::try_from(l).ok())
+                .and_then(|l| usize::try_from(l + self.source.base).ok())
+                .and_then(|start| self.source.tokens.iter().find(|t| t.start == start))
+                .map(Token::range);
+            self.found.relations.push(TableRef {
+                schema: parts.pop(),
+                catalog: parts.pop(),
+                name,
+                range,
+            });
+        }
+        true
+    }
+
+    fn table_function(&mut self, id: Id, scope: Option<usize>) {
         let tree = self.tree;
         let Some(function) = tree.field(id, "function") else {
             return;
@@ -263,7 +317,13 @@ impl Walk<'_> {
             .text(function, "function_name")
             .unwrap_or_default()
             .to_lowercase();
-        if matches!(
+        let named = matches!(
+            name.as_str(),
+            "query_table" | "pragma_table_info" | "pragma_show" | "pragma_storage_info"
+        ) && self.relations_by_name(function, scope);
+        if named {
+            // Its relations are written there.
+        } else if matches!(
             name.as_str(),
             "query" | "query_table" | "json_execute_serialized_sql"
         ) {

@@ -171,6 +171,9 @@ impl Finding {
             | codes::MX0205
             | codes::MX0207
             | codes::MX0208
+            | codes::MX0212
+            | codes::MX0213
+            | codes::MX0216
             | codes::MX0704
             | codes::MX0706
             | codes::MX0707

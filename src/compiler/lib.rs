@@ -4,6 +4,7 @@
 //! imports Python or prints; the SQL engine is asked through [`mxcp_catalog::Binder`] alone.
 
 pub mod check;
+pub mod column_facts;
 pub mod db;
 pub mod dbt;
 pub mod diagnostics;

@@ -5,20 +5,19 @@ use std::sync::Arc;
 
 use mxcp_artifact::{Column, Effects, Relation, RelationKind, RelationName, SqlType, TypeDef};
 use mxcp_artifact::{Format, TypeKind};
-use mxcp_base::{Content, SourceFile, paths, suggest};
+use mxcp_base::{Content, SourceFile, paths};
 use mxcp_catalog::{
-    Analysis, BindOutcome, BindRequest, FunctionStub, SqlError, SqlErrorKind, StatementKind,
-    TableRef,
+    Analysis, BindOutcome, BindRequest, FunctionStub, SqlError, SqlErrorKind, TableRef,
 };
 
 use crate::Db;
-use crate::documents::{endpoint_def, find_file, site};
+use crate::documents::{endpoint_def, find_file};
 use crate::finding::TextOrigin;
 use crate::inputs::Settings;
 use crate::lower::endpoint::Language;
-use crate::plugins::unread_plugins;
 use crate::relations::{RelationKey, RelationSchema, relation_schema};
-use crate::startup::{Origin, function_origin};
+
+mod late;
 
 /// An SQL text as a query key.
 #[salsa::interned(debug)]
@@ -167,20 +166,27 @@ pub fn bind_text(
     }
     let mut relations: BTreeMap<RelationName, Relation> = BTreeMap::new();
     let mut missing = Vec::new();
-    let mut opaque = analysis.statements.iter().find_map(|s| s.opaque.clone());
     // A macro of the database expands to SQL that only the database has.
-    if opaque.is_none() {
-        opaque = analysis
-            .statements
-            .iter()
-            .flat_map(|s| &s.functions)
-            .find(|name| database_macros(db).contains(*name))
-            .map(|name| format!("`{name}` is a macro of the database"));
-    }
+    let mut opaque = analysis
+        .statements
+        .iter()
+        .flat_map(|s| &s.functions)
+        .find(|name| database_macros(db).contains(*name))
+        .map(|name| format!("`{name}` is a macro of the database"));
     let mut poisoned = false;
     for table in analysis.statements.iter().flat_map(|s| &s.relations) {
         let name = relation_name(table);
-        match relation_schema(db, RelationKey::new(db, name.folded())) {
+        let name = in_own_catalog(db, name);
+        let mut schema = relation_schema(db, RelationKey::new(db, name.folded()));
+        if *schema == RelationSchema::Unknown && is_own_catalog(db, name.catalog.as_deref()) {
+            // The project's database under its own name: known without it, bound with it.
+            let known = RelationName {
+                catalog: None,
+                ..name.clone()
+            };
+            schema = relation_schema(db, RelationKey::new(db, known.folded()));
+        }
+        match schema {
             RelationSchema::Known(columns) => {
                 relations.entry(name.folded()).or_insert_with(|| Relation {
                     name: name.clone(),
@@ -193,7 +199,16 @@ pub fn bind_text(
             RelationSchema::Unknown => missing.push(table.clone()),
         }
     }
-    let reads: Vec<RelationName> = relations.values().map(|r| r.name.clone()).collect();
+    let reads: Vec<RelationName> = relations
+        .values()
+        .map(|r| match is_own_catalog(db, r.name.catalog.as_deref()) {
+            true => RelationName {
+                catalog: None,
+                ..r.name.clone()
+            },
+            false => r.name.clone(),
+        })
+        .collect();
     if poisoned {
         return (Bound::Poisoned, reads);
     }
@@ -223,103 +238,8 @@ pub fn bind_text(
         (BindOutcome::Opaque { reason }, None) => Bound::Opaque(reason.clone()),
         (outcome, Some((name, _))) => without_types(outcome, name, missing),
     };
-    (without_late_functions(db, bound, analysis), reads)
+    (late::without_late_names(db, bound, analysis), reads)
 }
-
-/// Unknown functions that may be there at run time are no errors; what the query returns is then
-/// unknown.
-fn without_late_functions(db: &dyn Db, bound: Bound, analysis: &Analysis) -> Bound {
-    let Bound::Failed { errors, missing } = bound else {
-        return bound;
-    };
-    let mut reason = None;
-    let errors: Vec<SqlError> = errors
-        .into_iter()
-        .filter(|error| {
-            let late = late_function(db, error, analysis);
-            let keep = late.is_none();
-            reason = reason.take().or(late);
-            keep
-        })
-        .collect();
-    match reason {
-        Some(reason) if errors.is_empty() => Bound::Opaque(reason),
-        _ => Bound::Failed { errors, missing },
-    }
-}
-
-/// Where an unknown function may come from.
-fn late_function(db: &dyn Db, error: &SqlError, analysis: &Analysis) -> Option<String> {
-    let name = error.name.as_deref()?;
-    if error.kind != SqlErrorKind::UnknownFunction {
-        return None;
-    }
-    let folded = name.to_lowercase();
-    let plugin = unread_plugins(db)
-        .iter()
-        .find(|plugin| folded.ends_with(&format!("_{}", plugin.to_lowercase())));
-    if let Some(plugin) = plugin {
-        return Some(format!("`{name}` belongs to the plugin `{plugin}`"));
-    }
-    let origin = function_origin(db, name);
-    if let Some(Origin::Written(file)) = origin {
-        return Some(format!(
-            "`{name}` is made by `{file}` when the server starts"
-        ));
-    }
-    // Whatever else may be loaded, a name so near to a known one is a slip.
-    let candidates = error.candidates.iter().map(String::as_str);
-    if suggest::nearest(name, candidates).is_some() {
-        return None;
-    }
-    if let Some(origin) = origin {
-        return Some(format!("`{}` registers functions", origin.file()));
-    }
-    let declared = site(db)
-        .into_iter()
-        .flat_map(|site| &site.extensions)
-        .find(|e| e.repository.is_some() || !CORE_EXTENSIONS.contains(&e.name.as_str()));
-    if let Some(extension) = declared {
-        return Some(format!(
-            "`{name}` may belong to the DuckDB extension `{}`",
-            extension.name
-        ));
-    }
-    analysis
-        .statements
-        .iter()
-        .any(|s| s.kind == StatementKind::Load)
-        .then(|| format!("`{name}` may belong to an extension that is loaded here"))
-}
-
-/// Extensions whose functions the engine knows by name without loading them.
-const CORE_EXTENSIONS: [&str; 25] = [
-    "autocomplete",
-    "avro",
-    "aws",
-    "azure",
-    "core_functions",
-    "delta",
-    "ducklake",
-    "encodings",
-    "excel",
-    "fts",
-    "httpfs",
-    "iceberg",
-    "icu",
-    "inet",
-    "jemalloc",
-    "json",
-    "motherduck",
-    "mysql",
-    "parquet",
-    "postgres",
-    "spatial",
-    "sqlite",
-    "tpcds",
-    "tpch",
-    "vss",
-];
 
 /// What can be said although the type of a parameter is unknown: names that do not exist.
 fn without_types(outcome: &BindOutcome, parameter: &str, missing: Vec<TableRef>) -> Bound {
@@ -361,6 +281,36 @@ fn relation_name(table: &TableRef) -> RelationName {
     }
 }
 
+/// DuckDB names a database after its file.
+fn own_catalog(db: &dyn Db) -> Option<String> {
+    let site = crate::documents::site(db)?;
+    let profile = Settings::get(db).profile(db);
+    let settings = site.profile(profile.as_deref().unwrap_or(&site.profile));
+    let file = settings.database.rsplit(['/', '\\']).next()?;
+    let stem = file.split_once('.').map_or(file, |(stem, _)| stem);
+    (!stem.is_empty()).then(|| stem.to_lowercase())
+}
+
+fn is_own_catalog(db: &dyn Db, catalog: Option<&str>) -> bool {
+    catalog.is_some_and(|c| own_catalog(db).is_some_and(|own| own.eq_ignore_ascii_case(c)))
+}
+
+/// In `a.b` the first part is a schema, or else the database.
+fn in_own_catalog(db: &dyn Db, name: RelationName) -> RelationName {
+    let is_database = name.catalog.is_none()
+        && name.schema != "main"
+        && is_own_catalog(db, Some(&name.schema))
+        && *relation_schema(db, RelationKey::new(db, name.folded())) == RelationSchema::Unknown;
+    match is_database {
+        true => RelationName {
+            catalog: Some(name.schema),
+            schema: "main".into(),
+            name: name.name,
+        },
+        false => name,
+    }
+}
+
 /// Functions that the runtime adds to DuckDB: the caller's identity, and those of plugins.
 fn runtime_functions(db: &dyn Db) -> Vec<FunctionStub> {
     let text = |name: &str, parameters: Vec<SqlType>| FunctionStub {
@@ -396,7 +346,7 @@ pub fn bind_endpoint(db: &dyn Db, file: SourceFile) -> Option<BoundEndpoint> {
 
 /// Declared parameters that the text uses, under the spelling it uses: a difference of case is
 /// reported by itself and is none to DuckDB.
-fn used_parameters(source: &SqlSource) -> Vec<(String, Option<SqlType>)> {
+pub(crate) fn used_parameters(source: &SqlSource) -> Vec<(String, Option<SqlType>)> {
     let mut used = Vec::new();
     for parameter in mxcp_syntax::sql::parameters(&source.text) {
         if used.iter().any(|(name, _)| *name == parameter.name) {

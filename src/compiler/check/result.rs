@@ -1,5 +1,8 @@
 //! Result columns against the declared `return` type.
 
+pub mod rows;
+pub mod values;
+
 use mxcp_artifact::{Column, SqlType, TypeDef, TypeKind};
 use mxcp_base::{Severity, SourceFile, codes, suggest};
 

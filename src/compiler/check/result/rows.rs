@@ -1,0 +1,61 @@
+//! One row is promised: can the query have more?
+
+use mxcp_artifact::TypeKind;
+use mxcp_base::{SourceFile, codes};
+use mxcp_catalog::{Rows, Statement};
+
+use crate::Db;
+use crate::column_facts::facts_of;
+use crate::finding::{Anchor, Finding};
+use crate::lower::endpoint::EndpointDef;
+
+pub(in crate::check) fn check_rows(
+    db: &dyn Db,
+    file: SourceFile,
+    def: &EndpointDef,
+    statement: &Statement,
+    findings: &mut Vec<Finding>,
+) {
+    let Some(returns) = def.returns.as_ref().filter(|r| r.kind != TypeKind::Array) else {
+        return;
+    };
+    let in_main = statement
+        .relations
+        .iter()
+        .all(|r| r.catalog.is_none() && r.schema.as_deref().is_none_or(|s| s == "main"));
+    if !in_main {
+        return;
+    }
+    let why = match &statement.details.rows {
+        Rows::Many(relations) if relations.iter().all(|r| facts_of(db, r).many) => {
+            let list: Vec<String> = relations.iter().map(|r| format!("`{r}`")).collect();
+            format!("it reads {} without choosing one row", list.join(" and "))
+        }
+        Rows::Equal(relation, columns) => {
+            let facts = facts_of(db, relation);
+            let repeats = !facts.other_keys
+                && !facts.unique.is_empty()
+                && columns.iter().all(|c| facts.references.contains(c))
+                && !columns.iter().any(|c| facts.unique.contains(c));
+            if !repeats {
+                return;
+            }
+            format!(
+                "`{}` is no key of `{relation}`, but refers to another table",
+                columns.join("`, `")
+            )
+        }
+        _ => return,
+    };
+    findings.push(
+        Finding::new(
+            codes::MX0306,
+            format!(
+                "`return` is one {}, but the query can have many rows: {why}",
+                returns.kind.as_str()
+            ),
+            Anchor::value(file, def.pointer(&format!("{}/type", def.return_key))),
+        )
+        .help("return an array, add `LIMIT 1`, or filter on a key"),
+    );
+}
