@@ -10,8 +10,8 @@ use std::panic::RefUnwindSafe;
 use mxcp_artifact::{Column, Effects, Relation, RelationName, SqlType};
 use serde::Serialize;
 
-use crate::lineage::Lineage;
 use crate::details::Details;
+use crate::lineage::Lineage;
 
 /// The only door to the SQL engine at build time. Implementations are pure: an answer depends on
 /// the arguments alone, and no statement of the user is ever executed.
