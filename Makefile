@@ -7,7 +7,7 @@ ifdef CARGO_TARGET_DIR
 MXCP = $(CARGO_TARGET_DIR)/debug/mxcp
 endif
 
-.PHONY: setup build demo test differential corpus agreement lint fmt bench clean
+.PHONY: setup build demo test differential corpus agreement hostile lint fmt bench clean
 
 ## Python with a shared libpython, the virtual environment, the prebuilt DuckDB library
 setup:
@@ -28,6 +28,10 @@ differential: build
 	@bash .setup/reference.sh
 	@VIRTUAL_ENV=$(CURDIR)/.venv .venv/bin/python fixtures/compat/differential.py $(MXCP) .reference/bin/mxcp
 
+## Projects that want to do harm, or are too much: nothing may happen
+hostile: build
+	@.venv/bin/python tests/hostile/run.py $(MXCP)
+
 ## Mistakes planted in fixtures/shop, one at a time: how many are found, and on the right line
 corpus: build
 	@.venv/bin/python tests/corpus/run.py $(MXCP)
@@ -46,7 +50,9 @@ fmt:
 
 ## Times of checking and building, on projects of growing size
 bench: build
-	@.venv/bin/python .setup/bench.py $(MXCP)
+	@edits=$$($(CARGO) test --locked --workspace --test edits --no-run --message-format=json 2>/dev/null \
+	  | .venv/bin/python -c 'import json, sys; print([m["executable"] for m in map(json.loads, sys.stdin) if m.get("executable") and m["target"]["name"] == "edits"][-1])') \
+	&& LD_LIBRARY_PATH=$(CURDIR)/.duckdb .venv/bin/python .setup/bench.py $(MXCP) --edits "$$edits" $(BENCH)
 
 clean:
 	@$(CARGO) clean

@@ -273,6 +273,16 @@ def show(n: int, models: int, once: dict[str, float], medians: dict, calls: int)
     print(f"  {'resident memory after the calls':34}{serve['resident']:>9.0f} MiB", flush=True)
 
 
+def show_edits(edits: Path, root: Path, repeats: int) -> None:
+    """One process keeps the project, as an editor does, and changes one file at a time."""
+    done = subprocess.run([str(edits), str(root), str(repeats)], capture_output=True, text=True, timeout=TIMEOUT)
+    if done.returncode != 0:
+        raise Failed(f"the edits ended with {done.returncode}\n{done.stderr.strip()}")
+    print(f"  {'edit to all diagnostics':34}{'p50':>12}{'p99':>12}{'queries':>15}")
+    for name, m in json.loads(done.stdout).items():
+        print(f"  {name:34}{m['p50']:>9.1f} ms{m['p99']:>9.1f} ms{m['queries']:>15}", flush=True)
+
+
 def numbers(text: str) -> list[int]:
     return [int(part) for part in text.split(",")]
 
@@ -283,6 +293,7 @@ def main() -> int:
     parser.add_argument("--sizes", type=numbers, default="100,1000", help="endpoints per project")
     parser.add_argument("--large", action="store_true", help="10000 endpoints as well")
     parser.add_argument("--runs", type=int, default=5, help="rounds behind each median")
+    parser.add_argument("--edits", type=Path, help="the program `tests/edits.rs`, for times of single edits")
     parser.add_argument("--calls", type=int, default=1000, help="tools/call per round")
     args = parser.parse_args()
     sizes = args.sizes + [10_000] * args.large
@@ -314,6 +325,8 @@ def main() -> int:
                 models = generate(root, n)
                 once = bench.command(root, "dbt", "run")
                 show(n, models, once, measure(bench, root, args.runs, args.calls), args.calls)
+                if args.edits:
+                    show_edits(args.edits.resolve(), root, 4 * args.runs)
                 shutil.rmtree(root)
         except Failed as problem:
             print(f"bench: {problem}", file=sys.stderr)

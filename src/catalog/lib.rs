@@ -26,6 +26,7 @@ mod slot;
 mod spots;
 #[cfg(test)]
 mod tests;
+mod tame;
 mod tokens;
 mod unplaced;
 mod uses;

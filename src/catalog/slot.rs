@@ -10,6 +10,7 @@ use duckdb::{Config, Connection, Error};
 use mxcp_artifact::catalog::{quote_identifier, quote_literal};
 use mxcp_artifact::{Column, Relation, RelationKind, RelationName, SqlType};
 
+use crate::tame::tame;
 use crate::errors::{Fail, RawError};
 use crate::json::Tree;
 use crate::request::FunctionStub;
@@ -108,13 +109,13 @@ impl Slot {
     }
 
     fn run(&mut self, prefix: &str, rest: &str) -> Result<(), Fail> {
-        let sql = format!("{prefix}{rest}");
+        let sql = format!("{prefix}{}", tame(rest));
         let outcome = self.conn.execute_batch(&sql);
         outcome.map_err(|e| self.raw(&e, &sql, prefix.len()))
     }
 
     fn columns(&mut self, prefix: &str, query: &str, suffix: &str) -> Result<Vec<Column>, Fail> {
-        let sql = format!("{prefix}{query}{suffix}");
+        let sql = format!("{prefix}{}{suffix}", tame(query));
         let offset = if query.is_empty() { 0 } else { prefix.len() };
         let outcome = (|| {
             let mut statement = self.conn.prepare(&sql)?;

@@ -134,7 +134,6 @@ def files(port, outside, megabytes):
     yield "a macro that calls itself", model("{% macro m() %}{{ m() }}{% endmacro %}SELECT {{ m() }}")
     yield "two macros that call each other", model("{% macro a() %}{{ b() }}{% endmacro %}{% macro b() %}{{ a() }}{% endmacro %}SELECT {{ a() }}")
     yield "a text that doubles", model("{% set ns = namespace(x='xxxxxxxxxx') %}{% for i in range(200) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}SELECT '{{ ns.x }}' AS a")
-    yield "a list that doubles", model("{% set ns = namespace(x=[1]) %}{% for i in range(200) %}{% set ns.x = ns.x + ns.x %}{% endfor %}SELECT {{ ns.x | length }} AS a")
     yield "a text times a number", model("SELECT '{{ 'x' * 100000000000 }}' AS a")
     yield "a wide format", model("SELECT '{{ '%1000000000d' % 1 }}' AS a")
     yield "a wide indent", model("SELECT '{{ 'x' | indent(10000000000, true) }}' AS a")

@@ -8,7 +8,7 @@ use miette::{
 };
 
 use super::{Options, Sources, position};
-use crate::{Diagnostic, Location, Severity};
+use crate::{Diagnostic, Location, Severity, TextRange};
 
 pub(super) fn render(diagnostics: &[Diagnostic], sources: &Sources, options: Options) -> String {
     let theme = if options.color {
@@ -44,7 +44,7 @@ impl Report {
     fn new(d: &Diagnostic, sources: &Sources) -> Self {
         let source = sources
             .shared(&d.primary.file)
-            .filter(|_| d.primary.range.is_some())
+            .filter(|text| d.primary.range().is_some_and(|range| is_readable(text, range)))
             .map(|text| NamedSource::new(&d.primary.file, text));
         let mut labels = Vec::new();
         let mut notes = Vec::new();
@@ -53,7 +53,12 @@ impl Report {
         }
         for label in &d.labels {
             match span(&label.location) {
-                Some(span) if label.location.file == d.primary.file && source.is_some() => {
+                Some(span)
+                    if label.location.file == d.primary.file
+                        && source.as_ref().zip(label.location.range()).is_some_and(
+                            |(source, range)| is_readable(source.inner(), range),
+                        ) =>
+                {
                     labels.push(LabeledSpan::new_with_span(
                         Some(label.message.clone()),
                         span,
@@ -68,7 +73,7 @@ impl Report {
         }
         let mut message = d.message.clone();
         if source.is_none() && !d.primary.file.is_empty() {
-            message = format!("{}: {message}", d.primary.file);
+            message = format!("{}: {message}", position(&d.primary, sources));
         }
         let mut help = d.help.clone();
         if !notes.is_empty() {
@@ -91,6 +96,18 @@ impl Report {
             labels,
         }
     }
+}
+
+/// Nobody reads a line that long in a terminal, and it cannot be underlined there.
+const LONGEST_LINE: usize = 2000;
+
+fn is_readable(text: &str, range: TextRange) -> bool {
+    let bytes = text.as_bytes();
+    let (start, end) = (usize::from(range.start()), usize::from(range.end()));
+    let start = bytes[..start.min(bytes.len())].iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+    let end = end.min(bytes.len());
+    let rest = bytes[end..].iter().position(|b| *b == b'\n').map_or(bytes.len(), |at| end + at);
+    bytes[start..rest].split(|b| *b == b'\n').all(|line| line.len() <= LONGEST_LINE)
 }
 
 fn span(location: &Location) -> Option<SourceSpan> {

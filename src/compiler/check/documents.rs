@@ -187,13 +187,22 @@ fn unsupported(file: SourceFile, value: &Value) -> Finding {
     finding.help("write `mxcp: 1`; endpoints live in `tools/`, `resources/` and `prompts/`")
 }
 
+const MOST_KEYS: usize = 100;
+
 fn violation(file: SourceFile, error: &SchemaError, findings: &mut Vec<Finding>) {
     let here = || Anchor::value(file, error.pointer.clone());
     let key = || Anchor::key(file, error.pointer.clone());
     let finding = match &error.detail {
         SchemaDetail::Unexpected { names, allowed } => {
-            for name in names {
+            for name in names.iter().take(MOST_KEYS) {
                 findings.push(unknown_key(file, &error.pointer, name, allowed));
+            }
+            // A file of something else: the first hundred say so.
+            if let Some(next) = names.get(MOST_KEYS) {
+                let mut more = unknown_key(file, &error.pointer, next, &[]);
+                more.message = format!("{} more unknown keys", names.len() - MOST_KEYS);
+                more.help = None;
+                findings.push(more);
             }
             return;
         }
