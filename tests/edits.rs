@@ -75,12 +75,42 @@ fn edits(texts: &BTreeMap<String, String>) -> Vec<Edit> {
     // The first model: nine others read it, and the tools over all ten.
     let hub = "models/model_00000.sql";
     vec![
-        edit("a description of a leaf tool", tool, "One row", "One single row"),
-        edit("the SQL of a leaf tool", tool, "WHERE id = $id", "WHERE id = $id AND true"),
-        edit("a mistake in a leaf tool", tool, "SELECT id, name", "SELECT id, nam"),
-        edit("a hub model, same columns", hub, "range(1000)", "range(1001)"),
-        edit("a hub model, another type", hub, "DECIMAL(10, 2)", "DECIMAL(12, 2)"),
-        edit("a title in the site file", "mxcp-site.yml", "project: bench\n", "project: bench\nserver: {title: Bench}\n"),
+        edit(
+            "a description of a leaf tool",
+            tool,
+            "One row",
+            "One single row",
+        ),
+        edit(
+            "the SQL of a leaf tool",
+            tool,
+            "WHERE id = $id",
+            "WHERE id = $id AND true",
+        ),
+        edit(
+            "a mistake in a leaf tool",
+            tool,
+            "SELECT id, name",
+            "SELECT id, nam",
+        ),
+        edit(
+            "a hub model, same columns",
+            hub,
+            "range(1000)",
+            "range(1001)",
+        ),
+        edit(
+            "a hub model, another type",
+            hub,
+            "DECIMAL(10, 2)",
+            "DECIMAL(12, 2)",
+        ),
+        edit(
+            "a title in the site file",
+            "mxcp-site.yml",
+            "project: bench\n",
+            "project: bench\nserver: {title: Bench}\n",
+        ),
     ]
 }
 

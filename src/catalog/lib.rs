@@ -24,9 +24,9 @@ mod rows;
 mod samples;
 mod slot;
 mod spots;
+mod tame;
 #[cfg(test)]
 mod tests;
-mod tame;
 mod tokens;
 mod unplaced;
 mod uses;

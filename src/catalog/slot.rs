@@ -10,10 +10,10 @@ use duckdb::{Config, Connection, Error};
 use mxcp_artifact::catalog::{quote_identifier, quote_literal};
 use mxcp_artifact::{Column, Relation, RelationKind, RelationName, SqlType};
 
-use crate::tame::tame;
 use crate::errors::{Fail, RawError};
 use crate::json::Tree;
 use crate::request::FunctionStub;
+use crate::tame::tame;
 
 /// More shadow relations than this are cheaper to drop with their database than one by one.
 const MOST_RELATIONS: usize = 2_000;

@@ -25,7 +25,10 @@ const GROWING: [&str; 11] = [
 const DIGITS: usize = 6;
 
 pub(crate) fn tame(sql: &str) -> Cow<'_, str> {
-    let suspicious = sql.as_bytes().windows(DIGITS).any(|w| w.iter().all(u8::is_ascii_digit));
+    let suspicious = sql
+        .as_bytes()
+        .windows(DIGITS)
+        .any(|w| w.iter().all(u8::is_ascii_digit));
     if !suspicious {
         return Cow::Borrowed(sql);
     }
@@ -63,10 +66,22 @@ mod tests {
     #[test]
     fn only_arguments_of_growing_functions_shrink() {
         for (sql, tamed) in [
-            ("SELECT repeat('x', 2000000000) AS n", "SELECT repeat('x', 0000000010) AS n"),
-            ("SELECT Range(abs(1000000), 5)", "SELECT Range(abs(0000010), 5)"),
-            ("SELECT 1000000, range(99999), '1000000'", "SELECT 1000000, range(99999), '1000000'"),
-            ("SELECT rpad('1000000', 2) || (1000000)", "SELECT rpad('1000000', 2) || (1000000)"),
+            (
+                "SELECT repeat('x', 2000000000) AS n",
+                "SELECT repeat('x', 0000000010) AS n",
+            ),
+            (
+                "SELECT Range(abs(1000000), 5)",
+                "SELECT Range(abs(0000010), 5)",
+            ),
+            (
+                "SELECT 1000000, range(99999), '1000000'",
+                "SELECT 1000000, range(99999), '1000000'",
+            ),
+            (
+                "SELECT rpad('1000000', 2) || (1000000)",
+                "SELECT rpad('1000000', 2) || (1000000)",
+            ),
         ] {
             assert_eq!(tame(sql), tamed);
         }

@@ -44,7 +44,11 @@ impl Report {
     fn new(d: &Diagnostic, sources: &Sources) -> Self {
         let source = sources
             .shared(&d.primary.file)
-            .filter(|text| d.primary.range().is_some_and(|range| is_readable(text, range)))
+            .filter(|text| {
+                d.primary
+                    .range()
+                    .is_some_and(|range| is_readable(text, range))
+            })
             .map(|text| NamedSource::new(&d.primary.file, text));
         let mut labels = Vec::new();
         let mut notes = Vec::new();
@@ -55,9 +59,10 @@ impl Report {
             match span(&label.location) {
                 Some(span)
                     if label.location.file == d.primary.file
-                        && source.as_ref().zip(label.location.range()).is_some_and(
-                            |(source, range)| is_readable(source.inner(), range),
-                        ) =>
+                        && source
+                            .as_ref()
+                            .zip(label.location.range())
+                            .is_some_and(|(source, range)| is_readable(source.inner(), range)) =>
                 {
                     labels.push(LabeledSpan::new_with_span(
                         Some(label.message.clone()),
@@ -104,10 +109,18 @@ const LONGEST_LINE: usize = 2000;
 fn is_readable(text: &str, range: TextRange) -> bool {
     let bytes = text.as_bytes();
     let (start, end) = (usize::from(range.start()), usize::from(range.end()));
-    let start = bytes[..start.min(bytes.len())].iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+    let start = bytes[..start.min(bytes.len())]
+        .iter()
+        .rposition(|b| *b == b'\n')
+        .map_or(0, |at| at + 1);
     let end = end.min(bytes.len());
-    let rest = bytes[end..].iter().position(|b| *b == b'\n').map_or(bytes.len(), |at| end + at);
-    bytes[start..rest].split(|b| *b == b'\n').all(|line| line.len() <= LONGEST_LINE)
+    let rest = bytes[end..]
+        .iter()
+        .position(|b| *b == b'\n')
+        .map_or(bytes.len(), |at| end + at);
+    bytes[start..rest]
+        .split(|b| *b == b'\n')
+        .all(|line| line.len() <= LONGEST_LINE)
 }
 
 fn span(location: &Location) -> Option<SourceSpan> {

@@ -35,7 +35,8 @@ pub(super) fn check_sql(
                 codes::MX0211,
                 "there is no SQL here",
                 match origin {
-                    TextOrigin::File(_) => Anchor::value(file, def.pointer("source/file")),
+                    // A place in the file, so that it has a line.
+                    TextOrigin::File(_) => Anchor::inside(origin, 0..u32::from(!text.is_empty())),
                     TextOrigin::Scalar(..) => Anchor::origin(origin),
                 },
             )
