@@ -36,7 +36,7 @@ fn main() {
         .iter()
         .filter_map(|(path, content)| match content {
             mxcp_base::Content::Text(text) => Some((path.clone(), text.to_string())),
-            mxcp_base::Content::Unreadable(_) => None,
+            _ => None,
         })
         .collect();
     let mut db = CompilerDatabase::with_event_log(Arc::new(DuckDbBinder::new()));
