@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use mxcp_base::{Code, Severity, SourceFile, codes, suggest};
-use mxcp_catalog::{SqlError, SqlErrorKind, TableRef};
+use mxcp_catalog::{SqlError, SqlErrorKind, StatementKind, TableRef};
 
 use super::result;
 use crate::Db;
@@ -35,8 +35,11 @@ pub(super) fn check_sql(
         return;
     }
     check_parameters(file, def, text, origin, findings);
+    let before_last = analysis.statements.split_last().map_or(&[][..], |(_, s)| s);
     if let [_, second, ..] = analysis.statements.as_slice()
         && analysis.statements.iter().all(|s| !s.effects.writes)
+        // `SET VARIABLE` and its like prepare the query after them.
+        && before_last.iter().any(|s| s.kind == StatementKind::Select)
     {
         findings.push(
             Finding::new(

@@ -305,7 +305,8 @@ impl ModelConfig {
                     "external",
                     "table_function",
                 ];
-                let problem = if known.contains(&other) {
+                let accepted = known.contains(&other);
+                let problem = if accepted {
                     format!("models materialised as `{other}` are not supported")
                 } else {
                     format!("there is no materialisation `{other}`")
@@ -318,7 +319,8 @@ impl ModelConfig {
                 .help(
                     did_you_mean(other, ["view", "table", "ephemeral"])
                         .unwrap_or_else(|| "use `view`, `table` or `ephemeral`".to_owned()),
-                ));
+                )
+                .accepted(accepted));
             }
         })
     }

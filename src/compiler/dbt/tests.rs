@@ -393,15 +393,20 @@ fn unknown_test(input: &TestInput<'_>) -> Problem {
     let test = input.test;
     let at = At::Pointer(test.place.pointer.clone());
     match &test.namespace {
-        Some(namespace) if !input.macros.has_package(namespace) => Problem::new(
-            code::JINJA_UNDEFINED,
-            at,
-            format!(
-                "the package `{namespace}` of test `{}` is not installed",
-                test.test
-            ),
-        )
-        .help("macros of packages are not available yet"),
+        Some(namespace) if !input.macros.has_package(namespace) => {
+            let packages = input.macros.packages();
+            let near = packages.and_then(|p| did_you_mean(namespace, p.iter().map(String::as_str)));
+            Problem::new(
+                code::JINJA_UNDEFINED,
+                at,
+                format!(
+                    "the package `{namespace}` of test `{}` is not installed",
+                    test.test
+                ),
+            )
+            .accepted(packages.is_some() && near.is_none())
+            .help(near.unwrap_or_else(|| "macros of packages are not available yet".to_owned()))
+        }
         namespace => {
             let package = namespace.as_deref().unwrap_or(input.package);
             let names: Vec<&str> = input
