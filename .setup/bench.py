@@ -85,6 +85,7 @@ tool:
     input:
       - condition: "user.role == 'blocked'"
         action: deny
+        reason: "Blocked callers see nothing"
   tests:
     - name: first row
       arguments:

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use mxcp_artifact::dbt::Node;
-use mxcp_base::Severity;
 use mxcp_base::render::Format;
+use mxcp_base::{Code, Severity, codes};
 use mxcp_dbt::{Command, NodeResult, Observer, Options, Status, Summary};
 use serde_json::json;
 
@@ -67,6 +67,9 @@ pub(crate) fn run(args: &Args) -> u8 {
     };
     if let Some(code) = refuse_broken(&session, args.json_output) {
         return code;
+    }
+    if !args.json_output {
+        tell_passed_over(&session);
     }
     let Some(manifest) = session.manifest() else {
         return output::fail(args.json_output, &Failure::new("there is nothing to build"));
@@ -145,6 +148,34 @@ fn refuse_broken(session: &Session, json: bool) -> Option<u8> {
     ));
     output::eprint("Error: the dbt project has errors; nothing was run\n");
     Some(FAILED)
+}
+
+// What dbt builds and this does not: models left out silently would look built.
+fn tell_passed_over(session: &Session) {
+    let passed_over: Vec<_> = session
+        .diagnostics()
+        .into_iter()
+        .filter(|d| d.severity == Severity::Info && passes_over(d.code))
+        .collect();
+    if !passed_over.is_empty() {
+        output::eprint(&output::render_diagnostics(
+            &passed_over,
+            &session.sources(),
+            Format::Graphical,
+            std::io::stderr().is_terminal(),
+        ));
+    }
+}
+
+fn passes_over(code: Code) -> bool {
+    [
+        codes::MX0401,
+        codes::MX0409,
+        codes::MX0412,
+        codes::MX0413,
+        codes::MX0420,
+    ]
+    .contains(&code)
 }
 
 fn list(nodes: &[&Node], json: bool) -> u8 {

@@ -4,7 +4,7 @@
 
 use mxcp_artifact::Action;
 use mxcp_base::{Severity, SourceFile, TextRange, codes, suggest};
-use mxcp_syntax::cel::{self as syntax, Expr, ExprKind, Literal};
+use mxcp_syntax::cel::{self as syntax, BinaryOp, Expr, ExprKind, Literal};
 
 use super::cel::{self, Names, ProblemKind, Type};
 use super::grammar::{GRAMMAR, Position};
@@ -112,6 +112,7 @@ fn check_condition(
     let mut known = Known {
         names,
         bound: Vec::new(),
+        lists: Vec::new(),
         depends_on_call: false,
         origin: &origin,
         findings,
@@ -199,6 +200,8 @@ struct Known<'a> {
     names: &'a Names,
     /// Variables of the macros around the current expression.
     bound: Vec<String>,
+    /// Selections that the condition uses as lists.
+    lists: Vec<TextRange>,
     /// Whether any name of the call is used.
     depends_on_call: bool,
     origin: &'a TextOrigin,
@@ -207,6 +210,23 @@ struct Known<'a> {
 
 impl Known<'_> {
     fn visit(&mut self, expr: &Expr) {
+        let list = match &expr.kind {
+            ExprKind::Comprehension { operand, .. } | ExprKind::Index { operand, .. } => {
+                Some(&operand.kind)
+            }
+            ExprKind::Binary {
+                op: BinaryOp::In,
+                right,
+                ..
+            } => Some(&right.kind),
+            ExprKind::Call { function, args, .. } if function == "size" => {
+                args.first().map(|argument| &argument.kind)
+            }
+            _ => None,
+        };
+        if let Some(ExprKind::Select { field_range, .. }) = list {
+            self.lists.push(*field_range);
+        }
         match &expr.kind {
             ExprKind::Ident(name) => self.ident(name, expr),
             // `google.protobuf.Timestamp` is one name, not three.
@@ -279,6 +299,10 @@ impl Known<'_> {
         let Some(near) = known.find(|name| strsim::damerau_levenshtein(name, field) == 1) else {
             return;
         };
+        // `user.roles` beside `user.role`: what is used as a list is not the text of nearly that name.
+        if self.lists.contains(&range) {
+            return;
+        }
         let message = format!("`user` has no field `{field}` of its own");
         self.report(
             codes::MX0602,

@@ -46,8 +46,11 @@ pub(super) fn check_sql(
     }
     parameters::check_parameters(file, def, text, origin, findings);
     effects::check_effects(db, file, def, text, &analysis.statements, origin, findings);
+    let before_last = analysis.statements.split_last().map_or(&[][..], |(_, s)| s);
     if let [_, second, ..] = analysis.statements.as_slice()
         && analysis.statements.iter().all(|s| !s.effects.writes)
+        // `SET VARIABLE` and its like prepare the query after them.
+        && before_last.iter().any(|s| s.kind == StatementKind::Select)
     {
         findings.push(
             Finding::new(

@@ -82,14 +82,21 @@ impl Checker<'_> {
             self.check_enum(node, pointer, ty);
             self.check_required(node, pointer, ty, role);
             if ty.kind == TypeKind::Array && ty.items.is_none() && node.get("items").is_none() {
-                self.push(
-                    Finding::new(
-                        codes::MX0114,
-                        "this array does not say what its items are",
-                        Anchor::value(self.file, join_pointer(pointer, "type")),
-                    )
-                    .help("add `items:` with their type; some clients refuse an array without it"),
+                let mut finding = Finding::new(
+                    codes::MX0114,
+                    "this array does not say what its items are",
+                    Anchor::value(self.file, join_pointer(pointer, "type")),
                 );
+                finding = match role {
+                    Role::Parameter => finding.help(
+                        "add `items:` with their type; some clients refuse an array without it",
+                    ),
+                    Role::Return { .. } => {
+                        finding.severity = Some(Severity::Info);
+                        finding.help("add `items:` with their type, so that a model knows them")
+                    }
+                };
+                self.push(finding);
             }
         }
         if let Some(items) = node.get("items") {

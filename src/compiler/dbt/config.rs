@@ -11,7 +11,7 @@ use serde_json::{Map, Value as Json};
 
 use super::problem::{At, Problem, code, did_you_mean};
 use super::project::ProjectDef;
-use super::pyfmt;
+use mxcp_values::repr;
 
 /// The kinds of nodes that have a configuration tree in the project file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -192,7 +192,7 @@ fn finish(resource: Resource, mut raw: Map<String, Json>) -> (ModelConfig, Vec<P
     };
     let text = |key: &str| match raw.get(key) {
         None | Some(Json::Null) => None,
-        Some(value) => Some(pyfmt::to_str(value).trim().to_owned()),
+        Some(value) => Some(repr::text(value).trim().to_owned()),
     };
     let map = |key: &str, wrong: &mut dyn FnMut(&str, &str)| match raw.get(key) {
         None | Some(Json::Null) => Map::new(),
@@ -209,7 +209,7 @@ fn finish(resource: Resource, mut raw: Map<String, Json>) -> (ModelConfig, Vec<P
     let contract = map("contract", &mut wrong);
     let column_types = map("column_types", &mut wrong)
         .into_iter()
-        .map(|(name, ty)| (name, pyfmt::to_str(&ty)))
+        .map(|(name, ty)| (name, repr::text(&ty)))
         .collect();
     let meta = map("meta", &mut wrong).into_iter().collect();
     let mut tags: Vec<String> = raw
@@ -218,7 +218,7 @@ fn finish(resource: Resource, mut raw: Map<String, Json>) -> (ModelConfig, Vec<P
         .map(listed)
         .unwrap_or_default()
         .iter()
-        .map(pyfmt::to_str)
+        .map(repr::text)
         .collect();
     tags.sort();
     tags.dedup();
@@ -262,7 +262,7 @@ fn finish(resource: Resource, mut raw: Map<String, Json>) -> (ModelConfig, Vec<P
 
 fn index(item: &Json) -> Option<Index> {
     let columns = match item.get("columns")? {
-        Json::Array(columns) => columns.iter().map(pyfmt::to_str).collect(),
+        Json::Array(columns) => columns.iter().map(repr::text).collect(),
         Json::String(column) => vec![column.clone()],
         _ => return None,
     };
@@ -305,7 +305,8 @@ impl ModelConfig {
                     "external",
                     "table_function",
                 ];
-                let problem = if known.contains(&other) {
+                let accepted = known.contains(&other);
+                let problem = if accepted {
                     format!("models materialised as `{other}` are not supported")
                 } else {
                     format!("there is no materialisation `{other}`")
@@ -318,7 +319,8 @@ impl ModelConfig {
                 .help(
                     did_you_mean(other, ["view", "table", "ephemeral"])
                         .unwrap_or_else(|| "use `view`, `table` or `ephemeral`".to_owned()),
-                ));
+                )
+                .accepted(accepted));
             }
         })
     }

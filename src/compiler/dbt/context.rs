@@ -202,6 +202,10 @@ impl Object for Root {
             || builtin::is_known(name)
             || macros.has_package(name)
             || name == macros.root_package();
+        if !is_path && macros.is_unread_package(name) {
+            session.dynamic(format!("`{name}` is a package, whose macros are not read"));
+            return Some(Value::from_object(Anything));
+        }
         if !is_path {
             if !ENGINE.contains(&name) {
                 session.unknown(name);

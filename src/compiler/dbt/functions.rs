@@ -316,20 +316,6 @@ fn other(
 }
 
 fn reference(session: &Arc<Session>, args: &Args) -> Result<Value, Error> {
-    if args
-        .named
-        .iter()
-        .any(|(name, _)| name == "version" || name == "v")
-    {
-        let path = "ref(version=…)";
-        if session.assumes(&Assumed::Path(path.to_owned())) {
-            return Ok(Value::from("versioned_model"));
-        }
-        return Err(session.unsupported(
-            path,
-            "versioned models are not supported: refer to a model by its name",
-        ));
-    }
     let mut names = Vec::new();
     for value in &args.positional {
         match value.as_str() {
@@ -340,6 +326,13 @@ fn reference(session: &Arc<Session>, args: &Args) -> Result<Value, Error> {
                 }));
             }
         }
+    }
+    let version = args
+        .named
+        .iter()
+        .find(|(name, value)| (name == "version" || name == "v") && !value.is_none());
+    if let (Some((_, version)), Some(name)) = (version, names.last_mut()) {
+        *name = super::statics::version_name(name, &version.to_string());
     }
     let key = match names.as_slice() {
         [name] => (None, name.clone()),

@@ -87,6 +87,8 @@ struct Inner {
     files: Vec<MacroFile>,
     env: Environment<'static>,
     macros: BTreeMap<(String, String), Entry>,
+    /// Names of packages that are to be installed; `None` when the project has none.
+    packages: Option<Vec<String>>,
 }
 
 #[derive(Debug)]
@@ -109,6 +111,16 @@ impl MacroSet {
         root_package: &str,
         dispatch: &[super::project::Dispatch],
         files: Vec<MacroFile>,
+    ) -> Self {
+        Self::with_packages(root_package, dispatch, files, None)
+    }
+
+    /// The same of a project with packages, whose macros are not read.
+    pub fn with_packages(
+        root_package: &str,
+        dispatch: &[super::project::Dispatch],
+        files: Vec<MacroFile>,
+        packages: Option<Vec<String>>,
     ) -> Self {
         let mut env = new_environment();
         let mut macros = BTreeMap::new();
@@ -162,6 +174,7 @@ impl MacroSet {
             files,
             env,
             macros,
+            packages,
         }))
     }
 
@@ -172,6 +185,15 @@ impl MacroSet {
 
     pub fn contains(&self, package: &str, name: &str) -> bool {
         self.get(package, name).is_some()
+    }
+
+    pub(super) fn packages(&self) -> Option<&[String]> {
+        self.0.packages.as_deref()
+    }
+
+    /// Whether this is a package whose macros are not known.
+    pub(super) fn is_unread_package(&self, name: &str) -> bool {
+        self.packages().is_some_and(|p| p.iter().any(|p| p == name)) && !self.has_package(name)
     }
 
     pub(super) fn root_package(&self) -> &str {

@@ -3,6 +3,7 @@
 //! A problem names a place inside one file (a YAML pointer or a byte range); turning it into a
 //! diagnostic with a severity and a source span is the caller's business.
 
+use mxcp_base::Severity;
 pub use mxcp_base::suggest::{did_you_mean, nearest};
 use text_size::{TextRange, TextSize};
 
@@ -13,6 +14,8 @@ pub struct Problem {
     pub message: String,
     pub help: Option<String>,
     pub at: At,
+    /// If not that of the code.
+    pub severity: Option<Severity>,
 }
 
 /// Where in the file.
@@ -47,7 +50,21 @@ impl Problem {
             message: message.into(),
             help: None,
             at,
+            severity: None,
         }
+    }
+
+    /// Says whether dbt takes it and only this front end does not: then it is a note, no mistake.
+    #[must_use]
+    pub fn accepted(mut self, accepted: bool) -> Self {
+        if accepted {
+            self.severity = Some(Severity::Info);
+        }
+        self
+    }
+
+    pub fn is_accepted(&self) -> bool {
+        self.severity == Some(Severity::Info)
     }
 
     #[must_use]

@@ -11,12 +11,13 @@ use std::sync::Arc;
 use minijinja::value::Value;
 use minijinja::{ErrorKind, OutputSpanKind};
 use mxcp_artifact::RelationName;
+use mxcp_base::Severity;
 use serde_json::{Map, Value as Json};
 
 use super::context::{DYNAMIC, NAMES, Root, VALUES};
 use super::functions::leading_name;
 use super::macros::MacroSet;
-use super::problem::{At, Problem, code, did_you_mean};
+use super::problem::{At, Problem, code, did_you_mean, nearest};
 use super::pycompat::FIXED;
 use super::rewrite::{Rewritten, rewrite};
 use super::session::{Assumed, Facts, Known, Log, RefKey, Session, SourceKey, Stop};
@@ -330,7 +331,7 @@ impl Work<'_> {
                 let message = format!("`env_var('{name}')` has no default");
                 let problem = Problem::new(code::UNSUPPORTED, at, message).help(format!(
                     "give one: `env_var('{name}', …)`; the compiled project never holds values of the environment"
-                ));
+                )).accepted(true);
                 (problem, Some(Assumed::Env(name)))
             }
             Stop::Unsupported { path, help } => {
@@ -341,7 +342,11 @@ impl Work<'_> {
                     "dbt" => did_you_mean(&path, dbt_names().iter().map(String::as_str)),
                     _ => did_you_mean(&path, known),
                 });
-                let problem = Problem::new(code::UNSUPPORTED, at, message).maybe_help(help);
+                // A name that is nearly another one is a slip; the others are dbt's own.
+                let accepted = !help.as_ref().is_some_and(|h| h.starts_with("did you mean"));
+                let problem = Problem::new(code::UNSUPPORTED, at, message)
+                    .maybe_help(help)
+                    .accepted(accepted);
                 (problem, Some(Assumed::Path(path)))
             }
             Stop::Raised { message } => {
@@ -349,7 +354,8 @@ impl Work<'_> {
                 (Problem::new(code::JINJA_FAILED, at, message), None)
             }
             Stop::Failed { message } if message.contains(FIXED) => {
-                (Problem::new(code::UNSUPPORTED, at, message), None)
+                let problem = Problem::new(code::UNSUPPORTED, at, message).accepted(true);
+                (problem, None)
             }
             Stop::Failed { message } => (Problem::new(code::JINJA_FAILED, at, message), None),
             // Handled where they occur.
@@ -389,12 +395,16 @@ impl Work<'_> {
             }
             _ => false,
         };
-        let help = if called_on && via.is_none() {
-            Some(format!(
+        // Packages bring others along, so a name that no file lists may be one too.
+        let packages = macros.packages();
+        let near = packages.and_then(|p| nearest(name, p.iter().map(String::as_str)));
+        let accepted = called_on && via.is_none() && packages.is_some() && near.is_none();
+        let help = match near {
+            Some(near) if called_on => Some(format!("did you mean `{near}`?")),
+            _ if called_on && via.is_none() => Some(format!(
                 "if `{name}` is a package: macros of packages are not available yet"
-            ))
-        } else {
-            help
+            )),
+            _ => help,
         };
         let assumed = if of_package {
             Assumed::Path(name.to_owned())
@@ -402,7 +412,9 @@ impl Work<'_> {
             Assumed::Name(name.to_owned())
         };
         (
-            Problem::new(code::JINJA_UNDEFINED, at, message).maybe_help(help),
+            Problem::new(code::JINJA_UNDEFINED, at, message)
+                .maybe_help(help)
+                .accepted(accepted),
             Some(assumed),
         )
     }
@@ -468,7 +480,8 @@ impl Work<'_> {
         } else {
             code::JINJA_FAILED
         };
-        (Problem::new(code, at, detail), None)
+        let accepted = code == code::UNSUPPORTED;
+        (Problem::new(code, at, detail).accepted(accepted), None)
     }
 
     fn is_known_name(&self, name: &str) -> bool {
@@ -536,7 +549,8 @@ impl Work<'_> {
         for used in &refs {
             let key = (used.package.clone(), used.name.clone());
             if let Some(Resolved::Unknown { candidates }) = known.refs.get(&key) {
-                problems.push(unknown_ref(used, candidates));
+                let packages = self.input.macros.packages().is_some();
+                problems.push(unknown_ref(used, candidates, packages));
             }
         }
         for used in &sources {
@@ -594,14 +608,24 @@ fn source_use((source, table): SourceKey, range: Range<u32>) -> SourceUse {
     }
 }
 
-fn unknown_ref(used: &RefUse, candidates: &[String]) -> Problem {
+// With packages it may be a model of one of them.
+fn unknown_ref(used: &RefUse, candidates: &[String], packages: bool) -> Problem {
     let message = match &used.package {
         Some(package) => format!("package `{package}` has no model or seed `{}`", used.name),
         None => format!("there is no model or seed `{}`", used.name),
     };
-    Problem::new(code::UNKNOWN_REF, At::bytes(used.range.clone()), message).maybe_help(
-        did_you_mean(&used.name, candidates.iter().map(String::as_str)),
-    )
+    let slip = |name: &String| strsim::damerau_levenshtein(name, &used.name) <= 2;
+    let mut problem =
+        Problem::new(code::UNKNOWN_REF, At::bytes(used.range.clone()), message).maybe_help(
+            did_you_mean(&used.name, candidates.iter().map(String::as_str)),
+        );
+    if packages && !candidates.iter().any(slip) {
+        problem.severity = Some(match used.package {
+            Some(_) => Severity::Info,
+            None => Severity::Warning,
+        });
+    }
+    problem
 }
 
 fn unknown_source(used: &SourceUse, candidates: &[String]) -> Problem {

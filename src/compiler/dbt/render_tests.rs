@@ -210,9 +210,9 @@ fn all_mistakes_of_a_template_in_one_run() {
             ("MX0409", "shop.centz(1)", "did you mean `cents`?"),
             ("MX0412", "dbt.dateadt()", "did you mean `dbt.dateadd`?"),
             (
-                "MX0412",
+                "MX0401",
                 "ref('t01_plain', v=2)",
-                "versioned models are not supported: refer to a model by its name"
+                "did you mean `t01_plain`?"
             ),
         ]
     );

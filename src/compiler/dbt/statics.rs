@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use minijinja::value::Value;
 use mxcp_syntax::SyntaxError;
-use mxcp_syntax::jinja::{Arg, scan};
+use mxcp_syntax::jinja::{Arg, Template, scan};
 use serde_json::{Map, Value as Json};
 
 use super::problem::{At, Problem, code};
@@ -105,13 +105,32 @@ pub fn static_refs(text: &str) -> (StaticRefs, Vec<Problem>) {
 
 /// Package and name of a `ref` call with literal arguments.
 pub(super) fn ref_arguments(call: &StaticCall) -> Option<(Option<String>, String)> {
+    let version = call
+        .kwargs
+        .iter()
+        .find(|(name, _)| name == "version" || name == "v");
+    let version = match version {
+        Some((_, Some(Json::Null))) | None => None,
+        Some((_, Some(Json::String(version)))) => Some(version.clone()),
+        Some((_, Some(Json::Number(version)))) => Some(version.to_string()),
+        Some(_) => return None,
+    };
+    let name = |name: &String| match &version {
+        Some(version) => version_name(name, version),
+        None => name.clone(),
+    };
     match call.args.as_slice() {
-        [Some(Json::String(name))] => Some((None, name.clone())),
-        [Some(Json::String(package)), Some(Json::String(name))] => {
-            Some((Some(package.clone()), name.clone()))
+        [Some(Json::String(model))] => Some((None, name(model))),
+        [Some(Json::String(package)), Some(Json::String(model))] => {
+            Some((Some(package.clone()), name(model)))
         }
         _ => None,
     }
+}
+
+/// What dbt calls a version of a model, unless the properties name another file.
+pub(super) fn version_name(model: &str, version: &str) -> String {
+    format!("{model}_v{version}")
 }
 
 /// What is known of a template before it is rendered.
@@ -128,17 +147,7 @@ pub(super) fn outline(text: &str) -> Result<Outline, Vec<Problem>> {
     if !template.errors.is_empty() {
         return Err(template.errors.into_iter().map(jinja_problem).collect());
     }
-    let guards = template
-        .tests
-        .iter()
-        .filter(|(name, _)| matches!(name.as_str(), "defined" | "undefined" | "none"));
-    let guarded: BTreeSet<&str> = template
-        .filters
-        .iter()
-        .filter(|(name, _)| matches!(name.as_str(), "default" | "d"))
-        .chain(guards)
-        .filter_map(|(_, range)| guarded_name(text, range.start().into()))
-        .collect();
+    let guarded = guarded_names(text, &template);
     let free = template
         .undeclared
         .iter()
@@ -174,6 +183,21 @@ pub(super) fn outline(text: &str) -> Result<Outline, Vec<Problem>> {
 /// Every call of a dotted name, in template order.
 pub(super) fn calls(text: &str) -> Result<Vec<StaticCall>, Vec<Problem>> {
     outline(text).map(|outline| outline.calls)
+}
+
+/// Names that the template itself says may be missing: `{{ x | default('') }}`, `{% if x is defined %}`.
+pub(crate) fn guarded_names<'a>(text: &'a str, template: &Template) -> BTreeSet<&'a str> {
+    let guards = template
+        .tests
+        .iter()
+        .filter(|(name, _)| matches!(name.as_str(), "defined" | "undefined" | "none"));
+    template
+        .filters
+        .iter()
+        .filter(|(name, _)| matches!(name.as_str(), "default" | "d"))
+        .chain(guards)
+        .filter_map(|(_, range)| guarded_name(text, range.start().into()))
+        .collect()
 }
 
 // The name before a filter or test that starts at `offset`: `x` of `x | default(1)` and `x is not defined`.

@@ -14,13 +14,14 @@ use serde_json::{Map, Value as Json};
 
 use super::config::{Resource, resolve};
 use super::macros::MacroSet;
+use super::md5;
 use super::problem::{At, Problem, code, did_you_mean};
 use super::project::ProjectDef;
 use super::properties::TestProps;
 use super::render::{RenderInput, Rendered, Resolver, Target, render};
 use super::statics::{self, ref_arguments};
 use super::values::{YamlContext, render_yaml};
-use super::{md5, pyfmt};
+use mxcp_values::repr;
 
 /// The node a generic test is declared on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -240,9 +241,9 @@ fn template(
         extra: BTreeMap::new(),
     };
     let relation = match input.on {
-        Tested::Node(name) => format!("ref({})", pyfmt::repr(&Json::String(name.to_owned()))),
+        Tested::Node(name) => format!("ref({})", repr::repr(&Json::String(name.to_owned()))),
         Tested::Source { source, table } => {
-            let literal = |text: &str| pyfmt::repr(&Json::String(text.to_owned()));
+            let literal = |text: &str| repr::repr(&Json::String(text.to_owned()));
             format!("source({}, {})", literal(source), literal(table))
         }
     };
@@ -393,15 +394,20 @@ fn unknown_test(input: &TestInput<'_>) -> Problem {
     let test = input.test;
     let at = At::Pointer(test.place.pointer.clone());
     match &test.namespace {
-        Some(namespace) if !input.macros.has_package(namespace) => Problem::new(
-            code::JINJA_UNDEFINED,
-            at,
-            format!(
-                "the package `{namespace}` of test `{}` is not installed",
-                test.test
-            ),
-        )
-        .help("macros of packages are not available yet"),
+        Some(namespace) if !input.macros.has_package(namespace) => {
+            let packages = input.macros.packages();
+            let near = packages.and_then(|p| did_you_mean(namespace, p.iter().map(String::as_str)));
+            Problem::new(
+                code::JINJA_UNDEFINED,
+                at,
+                format!(
+                    "the package `{namespace}` of test `{}` is not installed",
+                    test.test
+                ),
+            )
+            .accepted(packages.is_some() && near.is_none())
+            .help(near.unwrap_or_else(|| "macros of packages are not available yet".to_owned()))
+        }
         namespace => {
             let package = namespace.as_deref().unwrap_or(input.package);
             let names: Vec<&str> = input
@@ -442,9 +448,9 @@ fn names(test: &TestProps, on: Tested<'_>) -> (String, String) {
     let parts: Vec<String> = arguments
         .into_iter()
         .flat_map(|(_, value)| match value {
-            Json::Object(map) => map.values().map(pyfmt::to_str).collect(),
-            Json::Array(items) => items.iter().map(pyfmt::to_str).collect(),
-            one => vec![pyfmt::to_str(one)],
+            Json::Object(map) => map.values().map(repr::text).collect(),
+            Json::Array(items) => items.iter().map(repr::text).collect(),
+            one => vec![repr::text(one)],
         })
         .map(|part| cleaned(&part))
         .collect();
@@ -486,7 +492,7 @@ fn hash(test: &TestProps, on: Tested<'_>, name: &str) -> String {
                 Json::Object(entries.collect())
             }
             Json::Array(items) => Json::Array(items.iter().map(hashable).collect()),
-            other => Json::String(pyfmt::to_str(other)),
+            other => Json::String(repr::text(other)),
         }
     }
     let relation = match on {
@@ -503,7 +509,7 @@ fn hash(test: &TestProps, on: Tested<'_>, name: &str) -> String {
         "name": test.test,
         "namespace": test.namespace,
     });
-    let digest = md5::hex(&format!("{name}{}", pyfmt::repr(&hashable(&metadata))));
+    let digest = md5::hex(&format!("{name}{}", repr::repr(&hashable(&metadata))));
     digest.chars().skip(22).collect()
 }
 
@@ -539,9 +545,9 @@ fn config(input: &TestInput<'_>, fqn: &[String], problems: &mut Vec<Problem>) ->
 
 fn texts(value: Option<&Json>) -> Vec<String> {
     let mut out: Vec<String> = match value {
-        Some(Json::Array(items)) => items.iter().map(pyfmt::to_str).collect(),
+        Some(Json::Array(items)) => items.iter().map(repr::text).collect(),
         Some(Json::Null) | None => Vec::new(),
-        Some(one) => vec![pyfmt::to_str(one)],
+        Some(one) => vec![repr::text(one)],
     };
     out.sort();
     out.dedup();
@@ -551,7 +557,7 @@ fn texts(value: Option<&Json>) -> Vec<String> {
 fn spec(config: &Map<String, Json>, at: &At, problems: &mut Vec<Problem>) -> TestSpec {
     let text = |key: &str, default: &str| match config.get(key) {
         None | Some(Json::Null) => default.to_owned(),
-        Some(value) => pyfmt::to_str(value),
+        Some(value) => repr::text(value),
     };
     let severity = text("severity", "error");
     let severity = match severity.to_lowercase().as_str() {

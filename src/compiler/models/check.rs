@@ -12,6 +12,7 @@ use super::node::{
     NodeProperties, is_enabled, is_ephemeral, node_config, node_properties, node_relation,
     render_model,
 };
+use super::packages::packages;
 use super::places::{config_anchor, start};
 use super::promises::{check_columns, check_config};
 use super::readers::readers;
@@ -44,7 +45,10 @@ fn finding(db: &dyn Db, file: SourceFile, problem: &Problem) -> Finding {
         At::File => Anchor::file(file),
     };
     let code = Code::parse(problem.code).unwrap_or(codes::MX0412);
-    Finding::new(code, problem.message.clone(), anchor).help_if(problem.help.clone())
+    let mut finding =
+        Finding::new(code, problem.message.clone(), anchor).help_if(problem.help.clone());
+    finding.severity = problem.severity;
+    finding
 }
 
 pub fn check_dbt_file(
@@ -102,10 +106,11 @@ fn check_model(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
     if let Err(problem) = config.materialization() {
         let mut finding = finding(db, file, &problem);
         // dbt builds it; only this command does not.
-        if !problem.message.starts_with("there is no")
+        if problem.is_accepted()
             || has_materialization(db, &config.materialized)
+            || packages(db).is_some()
         {
-            finding.severity = Some(Severity::Warning);
+            finding.severity = Some(Severity::Info);
         }
         findings.push(finding);
     }
@@ -117,7 +122,7 @@ fn check_model(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
     check_template(db, file, findings);
     if findings.len() > before {
         let readers = readers(db, file);
-        if let Some(first) = findings.get_mut(before) {
+        if let Some(first) = findings.get_mut(before).filter(|f| f.is_error()) {
             first.labels.extend(readers);
         }
     } else {
@@ -207,14 +212,14 @@ fn check_template(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
         .as_ref()
         .filter(|_| rendered.problems.is_empty())
     {
-        findings.push(
-            Finding::new(
-                codes::MX0412,
-                format!("the SQL is known only at run time, which is not supported: {reason}"),
-                dynamic_anchor(file, file.text(db), reason),
-            )
-            .help("say it in SQL, or keep the list in a variable or a seed"),
-        );
+        let mut finding = Finding::new(
+            codes::MX0412,
+            format!("the SQL is known only at run time, so it is not checked: {reason}"),
+            dynamic_anchor(file, file.text(db), reason),
+        )
+        .help("`mxcp dbt` passes it over; dbt builds it");
+        finding.severity = Some(Severity::Info);
+        findings.push(finding);
     }
     if let Some(Bound::Failed { errors, missing }) = bind_model(db, file) {
         // Mapping first keeps `sql_errors` unaware of templates.

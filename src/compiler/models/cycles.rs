@@ -6,7 +6,7 @@ use mxcp_base::{SourceFile, codes};
 use petgraph::algo::tarjan_scc;
 use petgraph::graph::DiGraph;
 
-use super::index::{dbt_project, node_name, ref_index};
+use super::index::{dbt_project, node_name, nodes as all_nodes, ref_index};
 use super::node::mentions;
 use crate::Db;
 use crate::documents::DocumentKind;
@@ -19,12 +19,13 @@ pub fn check_project(db: &dyn Db, findings: &mut Vec<Finding>) {
     }
     let index = ref_index(db);
     let mut graph = DiGraph::<SourceFile, ()>::new();
-    let nodes: HashMap<SourceFile, _> = index
-        .values()
+    let all = all_nodes(db);
+    let nodes: HashMap<SourceFile, _> = all
+        .iter()
         .map(|file| (*file, graph.add_node(*file)))
         .collect();
     // By name, so that the graph and with it the report do not depend on hashing.
-    for file in index.values() {
+    for file in all {
         let Some(from) = nodes.get(file) else {
             continue;
         };

@@ -8,7 +8,8 @@ use mxcp_base::SourceFile;
 
 use super::compile::{inline_ephemeral, unique_id};
 use super::index::{
-    dbt_project, macro_set, node_name, properties, property_files, ref_index, singular_test_files,
+    dbt_project, macro_set, node_name, nodes, properties, property_files, ref_index,
+    singular_test_files,
 };
 use super::node::{Names, fqn, is_enabled, node_properties, render_input, target};
 use crate::Db;
@@ -109,8 +110,8 @@ pub(crate) fn test_problems(db: &dyn Db, file: SourceFile, nodes: &[SourceFile])
 
 /// All enabled tests that compile.
 pub(crate) fn test_nodes(db: &dyn Db) -> Vec<Node> {
-    let declared = ref_index(db)
-        .values()
+    let declared = nodes(db)
+        .iter()
         .flat_map(|node| node_tests(db, *node))
         .chain(
             property_files(db)

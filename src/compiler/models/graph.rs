@@ -6,7 +6,7 @@ use mxcp_base::SourceFile;
 
 use super::compile::{compiled, unique_id};
 use super::hooks::rendered_hook;
-use super::index::{dbt_project, node_name, ref_index};
+use super::index::{dbt_project, node_name, nodes};
 use super::node::{fqn, is_ephemeral, node_config, node_properties, node_relation};
 use super::schema::seed_columns;
 use crate::Db;
@@ -18,8 +18,8 @@ pub fn dbt_graph(db: &dyn Db) -> DbtGraph {
     let Some(project) = dbt_project(db) else {
         return DbtGraph::default();
     };
-    let mut nodes: Vec<Node> = ref_index(db)
-        .values()
+    let mut nodes: Vec<Node> = nodes(db)
+        .iter()
         .filter_map(|file| node(db, *file).clone())
         .collect();
     nodes.extend(super::data_tests::test_nodes(db));

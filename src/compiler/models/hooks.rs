@@ -32,14 +32,14 @@ pub(super) fn check_hooks(db: &dyn Db, file: SourceFile, findings: &mut Vec<Find
         for hook in hooks {
             let rendered = rendered_hook(db, file, hook);
             if let Some(problem) = rendered.problems.first() {
-                findings.push(
-                    Finding::new(
-                        codes::MX0420,
-                        format!("the hook does not render: {}", problem.message),
-                        config_anchor(db, file, key, None),
-                    )
-                    .help_if(problem.help.clone()),
-                );
+                let mut finding = Finding::new(
+                    codes::MX0420,
+                    format!("the hook does not render: {}", problem.message),
+                    config_anchor(db, file, key, None),
+                )
+                .help_if(problem.help.clone());
+                finding.severity = problem.severity;
+                findings.push(finding);
             } else if rendered.dynamic.is_none() {
                 let anchor = config_anchor(db, file, key, None);
                 findings.extend(hook_error(db, &rendered.sql, anchor));

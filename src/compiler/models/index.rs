@@ -6,6 +6,8 @@ use mxcp_artifact::RelationName;
 use mxcp_base::{FileSet, SourceFile, paths};
 
 use super::node::{is_enabled, is_ephemeral, node_relation};
+use super::packages::packages;
+use super::versions::version_names;
 use crate::Db;
 use crate::dbt::{
     MacroFile, MacroSet, Problem, ProjectDef, PropertyFile, ephemeral, lower_project,
@@ -123,7 +125,8 @@ pub(crate) fn macro_set(db: &dyn Db) -> MacroSet {
             text: file.text(db).to_owned(),
         })
         .collect();
-    MacroSet::new(&project.def.name, &project.def.dispatch, files)
+    let packages = packages(db).clone();
+    MacroSet::with_packages(&project.def.name, &project.def.dispatch, files, packages)
 }
 
 pub(crate) fn node_name(db: &dyn Db, file: SourceFile) -> &str {
@@ -141,7 +144,22 @@ pub(crate) fn ref_index(db: &dyn Db) -> BTreeMap<String, SourceFile> {
                 .or_insert(*file);
         }
     }
+    for (name, files) in version_names(db) {
+        if let Some(file) = files.iter().find_map(|file| index.get(file)).copied() {
+            index.entry(name.clone()).or_insert(file);
+        }
+    }
     index
+}
+
+/// The nodes themselves, each once: a version of a model has several names.
+#[salsa::tracked(returns(ref))]
+pub(crate) fn nodes(db: &dyn Db) -> Vec<SourceFile> {
+    ref_index(db)
+        .iter()
+        .filter(|(name, file)| node_name(db, **file) == *name)
+        .map(|(_, file)| *file)
+        .collect()
 }
 
 /// Nodes that make a relation whose columns no text here tells: Python models, snapshots and
@@ -295,8 +313,8 @@ pub(crate) fn unbuilt_model<'db>(
 /// The relations that the dbt layer makes, as users write them.
 #[salsa::tracked(returns(ref))]
 pub fn relation_names(db: &dyn Db) -> Vec<String> {
-    ref_index(db)
-        .values()
+    nodes(db)
+        .iter()
         .filter(|file| !is_ephemeral(db, **file))
         .map(|file| node_relation(db, *file).to_string())
         .collect()

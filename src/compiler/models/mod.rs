@@ -11,6 +11,7 @@ mod hooks;
 mod index;
 mod marks;
 mod node;
+mod packages;
 mod places;
 mod promises;
 mod readers;
@@ -20,6 +21,7 @@ mod test_checks;
 mod unit_tests;
 mod unused;
 mod values;
+mod versions;
 
 pub use check::check_dbt_file;
 pub use cycles::check_project;

@@ -5,7 +5,7 @@ mod known;
 use std::collections::BTreeSet;
 
 use mxcp_artifact::{TypeDef, TypeKind};
-use mxcp_base::{SourceFile, TextRange, codes, suggest};
+use mxcp_base::{Severity, SourceFile, TextRange, codes, suggest};
 use mxcp_syntax::jinja::Template;
 
 use crate::finding::{Anchor, Finding, TextOrigin};
@@ -39,7 +39,7 @@ pub(super) fn check_messages(file: SourceFile, def: &EndpointDef, findings: &mut
                 inside(&origin, error.range),
             ));
         }
-        check_names(def, &origin, &template, findings);
+        check_names(def, &origin, &message.prompt, &template, findings);
         check_filters(&origin, &template, findings);
         check_attributes(def, &origin, &template, findings);
         used.extend(template.undeclared.into_iter().map(|(name, _)| name));
@@ -116,25 +116,29 @@ fn check_kind(file: SourceFile, place: &str, kind: Option<&str>, findings: &mut 
 fn check_names(
     def: &EndpointDef,
     origin: &TextOrigin,
+    text: &str,
     template: &Template,
     findings: &mut Vec<Finding>,
 ) {
+    let guarded = crate::dbt::statics::guarded_names(text, template);
     for (name, range) in &template.undeclared {
         if def.parameters.iter().any(|p| p.name == *name) || known::GLOBALS.contains(&&**name) {
             continue;
         }
         let names = def.parameters.iter().map(|p| p.name.as_str());
-        findings.push(
-            Finding::new(
-                codes::MX0704,
-                format!("`{name}` is not a parameter of this prompt"),
-                inside(origin, *range),
-            )
-            .help(
-                suggest::did_you_mean(name, names)
-                    .unwrap_or_else(|| format!("declare `{name}` under `parameters:`")),
-            ),
+        let mut finding = Finding::new(
+            codes::MX0704,
+            format!("`{name}` is not a parameter of this prompt"),
+            inside(origin, *range),
+        )
+        .help(
+            suggest::did_you_mean(name, names)
+                .unwrap_or_else(|| format!("declare `{name}` under `parameters:`")),
         );
+        if guarded.contains(name.as_str()) {
+            finding.severity = Some(Severity::Warning);
+        }
+        findings.push(finding);
     }
 }
 

@@ -177,7 +177,9 @@ impl Reader<'_> {
         let mut arguments = arguments.into_iter();
         let mut first = || arguments.next().unwrap_or(Type::Any);
         match last {
-            "None" | "NoReturn" | "Never" => Type::None,
+            "None" => Type::None,
+            // Only an exception leaves such a function.
+            "NoReturn" | "Never" => Type::Any,
             "str" => Type::Text,
             "int" => Type::Integer,
             "float" => Type::Float,

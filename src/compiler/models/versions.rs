@@ -1,0 +1,55 @@
+//! Versions of models: each is a file of its own, and `ref` finds it by the model's name.
+
+use std::collections::BTreeMap;
+
+use super::index::property_files;
+use crate::Db;
+use crate::documents::parse_yaml;
+
+/// Every name under which `ref` finds a version, and the names its file may have, the likeliest first.
+#[salsa::tracked(returns(ref))]
+pub(super) fn version_names(db: &dyn Db) -> BTreeMap<String, Vec<String>> {
+    let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for file in property_files(db) {
+        let yaml = parse_yaml(db, *file);
+        for model in yaml.lookup("models").into_iter().flat_map(|l| l.items()) {
+            let Some(name) = model.get("name").and_then(|n| n.as_str()) else {
+                continue;
+            };
+            let numbers: Vec<&str> = model
+                .get("versions")
+                .into_iter()
+                .flat_map(|list| list.items())
+                .filter_map(|version| version.get("v")?.scalar())
+                .collect();
+            let wanted = model.get("latest_version").and_then(|v| v.scalar());
+            let latest = wanted.or_else(|| numbers.iter().copied().max_by_key(|v| order(v)));
+            for version in model.get("versions").into_iter().flat_map(|l| l.items()) {
+                let Some(number) = version.get("v").and_then(|v| v.scalar()) else {
+                    continue;
+                };
+                let versioned = format!("{name}_v{number}");
+                let mut files = vec![match version.get("defined_in").and_then(|f| f.as_str()) {
+                    Some(file) => file.to_owned(),
+                    None => versioned.clone(),
+                }];
+                // The latest version may be in a file without a number.
+                if latest == Some(number) {
+                    files.push(name.to_owned());
+                    names.insert(name.to_owned(), files.clone());
+                }
+                names.insert(versioned, files);
+            }
+        }
+    }
+    names
+}
+
+/// Numbers by their value, texts after them.
+fn order(version: &str) -> (bool, i64, &str) {
+    match version.parse::<f64>() {
+        // Thousandths are finer than any version.
+        Ok(number) => (false, (number * 1000.0) as i64, version),
+        Err(_) => (true, 0, version),
+    }
+}
