@@ -13,6 +13,8 @@ pub struct Problem {
     pub message: String,
     pub help: Option<String>,
     pub at: At,
+    /// Only what works all the same.
+    pub mild: bool,
 }
 
 /// Where in the file.
@@ -47,7 +49,14 @@ impl Problem {
             message: message.into(),
             help: None,
             at,
+            mild: false,
         }
+    }
+
+    #[must_use]
+    pub fn mild(mut self) -> Self {
+        self.mild = true;
+        self
     }
 
     #[must_use]

@@ -44,7 +44,12 @@ fn finding(db: &dyn Db, file: SourceFile, problem: &Problem) -> Finding {
         At::File => Anchor::file(file),
     };
     let code = Code::parse(problem.code).unwrap_or(codes::MX0412);
-    Finding::new(code, problem.message.clone(), anchor).help_if(problem.help.clone())
+    let mut found =
+        Finding::new(code, problem.message.clone(), anchor).help_if(problem.help.clone());
+    if problem.mild {
+        found.severity = Some(Severity::Warning);
+    }
+    found
 }
 
 pub fn check_dbt_file(
