@@ -323,8 +323,8 @@ fn fixes_are_applied_when_the_result_checks() {
         .expect("the tool")
         .replace("  description: \"Orders of", "  descripton: \"Orders of")
         .replace(
-            "enum: [paid, open, cancelled]",
-            "enum: [yes, open, cancelled]",
+            "enum: [paid, open, cancelled, null]",
+            "enum: [yes, open, cancelled, null]",
         );
     fs::write(&tool, &broken).expect("the tool is written");
     let seen = run(project.path(), &["validate", "--format", "concise"]);

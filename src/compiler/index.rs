@@ -64,3 +64,17 @@ pub fn name_clashes(db: &dyn Db, file: SourceFile) -> Vec<SourceFile> {
         .filter(|other| *other != file)
         .collect()
 }
+
+/// An endpoint of another kind with this file's name.
+#[salsa::tracked]
+pub fn same_name_of_another_kind(
+    db: &dyn Db,
+    file: SourceFile,
+) -> Option<(EndpointKind, SourceFile)> {
+    let (kind, id) = endpoint_key(db, file)?;
+    let index = endpoint_index(db);
+    EndpointKind::ALL.into_iter().find_map(|other| {
+        let files = index.by_id.get(&(other, id.clone()))?;
+        Some((other, *files.first().filter(|_| other != *kind)?))
+    })
+}

@@ -47,6 +47,12 @@ fn made_by_code<'db>(db: &'db dyn Db, key: RelationKey<'db>) -> RelationSchema {
     if let Some(model) = crate::models::untyped_node(db, &name.name) {
         return RelationSchema::Opaque(format!("`{}` is made by `{model}`", name.name));
     }
+    if crate::models::described_sources(db).contains_key(&name.folded()) {
+        return RelationSchema::Opaque(format!(
+            "the source `{}` is not in the database",
+            name.name
+        ));
+    }
     match relation_origin(db, name.catalog.as_deref(), &name.name) {
         Some(Origin::Written(file)) => RelationSchema::Opaque(format!(
             "`{}` is made by `{file}` when the server starts",

@@ -120,6 +120,16 @@ pub enum BlockKind {
     Raw,
 }
 
+/// What is said of a template that ends inside a block: it stands at the tag that opens the block.
+pub fn unclosed(text: &str) -> Option<SyntaxError> {
+    let (tag, word) = tags::left_open(text)?;
+    let error = SyntaxError::syntax(
+        text_range(tag.start, tag.end),
+        format!("the `{{% {word} %}}` block is not closed"),
+    );
+    Some(error.with_help(format!("add `{{% end{word} %}}`")))
+}
+
 /// The template as the Jinja parser takes it, every byte in its place: dbt's own block tags become comments, and the
 /// colon that Python people put at the end of a block tag a blank. A renderer has to be given this text.
 #[must_use]

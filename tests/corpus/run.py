@@ -1,11 +1,12 @@
-"""Plants mistakes in fixtures/shop and asks `mxcp validate` for them.
+"""Plants mistakes in projects of `fixtures` and asks `mxcp validate` for them.
 
-    python run.py MXCP [--only FAMILY] [--show]
+    python run.py MXCP [--project PROJECT] [--only FAMILY] [--show]
 
 First one at a time, by family. Then several at once: groups of mistakes in files of their own, each of which
 must be found in the one run. Last the edits of `valid/`, which are unusual but right: no finding is wanted.
 
-Each family is a file beside this one: a list of edits and where the finding must stand.
+Each family is a file, a list of edits and where the finding must stand. Those beside this one change `fixtures/shop`;
+those in a folder change the project of the folder's name.
 
     n          what the mistake is
     f old new  replaces the one place of `old` in file `f` (`old2`/`new2`: a second one; `and`: {file: [old, new]})
@@ -34,7 +35,9 @@ import tempfile
 import yaml
 
 HERE = pathlib.Path(__file__).resolve().parent
-PROJECT = HERE.parent.parent / "fixtures" / "shop"
+FIXTURES = HERE.parent.parent / "fixtures"
+# Where the cases of a project are.
+PROJECTS = {"shop": HERE} | {f.name: f for f in sorted(HERE.iterdir()) if (FIXTURES / f.name / "mxcp-site.yml").is_file()}
 
 
 def validate(mxcp, root):
@@ -82,7 +85,7 @@ def plant(root, case):
             places.add((file, case["line"]))
         elif "at" in case:
             wanted = case["at"].split("|")
-            places |= {(file, i) for i, line in enumerate(lines, 1) if any(text in line for text in wanted)}
+            places |= {(file, i) for i, line in enumerate(lines, 1) if any(text in line + "\n" for text in wanted)}
         elif file == case.get("f"):
             first = before.count("\n") + 1
             new = case["new"]
@@ -95,10 +98,10 @@ def plant(root, case):
     return places
 
 
-def one(mxcp, cases):
+def one(mxcp, project, cases):
     with tempfile.TemporaryDirectory() as scratch:
-        root = pathlib.Path(scratch) / "shop"
-        shutil.copytree(PROJECT, root, ignore=shutil.ignore_patterns("*.duckdb", "target", "mxcp.lock"))
+        root = pathlib.Path(scratch) / project
+        shutil.copytree(FIXTURES / project, root, ignore=shutil.ignore_patterns("*.duckdb", "target", "mxcp.lock"))
         places = [plant(root, case) for case in cases]
         code, findings, stderr = validate(mxcp, root)
     if findings is not None and not any(case.get("info") for case in cases):
@@ -109,6 +112,7 @@ def one(mxcp, cases):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("mxcp")
+    parser.add_argument("--project", action="append", choices=PROJECTS)
     parser.add_argument("--only", metavar="FAMILY", action="append")
     parser.add_argument("--show", action="store_true", help="what was found for every case")
     parser.add_argument("--valid", action="store_true", help="only what is valid")
@@ -116,19 +120,21 @@ def main():
     options = parser.parse_args()
     mxcp = os.path.abspath(shutil.which(options.mxcp) or parser.error(f"no executable `{options.mxcp}`"))
 
-    _, clean, stderr, = validate_clean(mxcp)
-    if clean != []:
-        sys.exit(f"the project without a mistake is not clean: {clean or stderr}")
+    for project in options.project or PROJECTS:
+        _, _, clean, stderr, _ = one(mxcp, project, [])
+        if clean != []:
+            sys.exit(f"the project {project} without a mistake is not clean: {clean or stderr}")
     if not options.valid:
         mistakes(mxcp, options)
     noisy = valid(mxcp, options)
     sys.exit(1 if noisy else 0)
 
 
-def families(folder, only):
-    for file in sorted(folder.glob("*.yml")):
-        if not only or file.stem in only:
-            yield file.stem, yaml.safe_load(file.read_text(encoding="utf-8"))
+def families(options, folder):
+    for project in options.project or PROJECTS:
+        for file in sorted((PROJECTS[project] / folder).glob("*.yml")):
+            if not options.only or file.stem in options.only:
+                yield project, file.stem, yaml.safe_load(file.read_text(encoding="utf-8"))
 
 
 def sentence(finding):
@@ -140,37 +146,38 @@ def standing(findings, places):
 
 
 def mistakes(mxcp, options):
-    rows, alone = [], []
+    rows, alone = [], collections.defaultdict(list)
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        for family, cases in families(HERE, options.only):
+        for project, family, cases in families(options, "."):
             counts = collections.Counter()
-            for case, code, findings, stderr, places in pool.map(lambda case: one(mxcp, [case]), cases):
+            for case, code, findings, stderr, places in pool.map(lambda case: one(mxcp, project, [case]), cases):
                 found = bool(findings) or (findings is None and code == 1)
                 placed = standing(findings, places[0])
                 counts["detected"] += found
                 counts["placed"] += placed
                 if placed:
-                    alone.append(case[0])
+                    alone[project].append(case[0])
                 if not placed or options.show:
-                    print(f"{'  ' if placed else '! '}{family}: {case[0]['n']}")
+                    print(f"{'  ' if placed else '! '}{project}, {family}: {case[0]['n']}")
                     if not placed:
                         print("    wanted at " + " or ".join(f"{f}:{line}" for f, line in sorted(places[0])[:4]))
                     for said in [sentence(f) for f in findings or ()][:4] or [stderr.strip()]:
                         print(f"    {said}")
-            rows.append((family, len(cases), counts["detected"], counts["placed"]))
-        groups = together(alone)
+            rows.append((project, family, len(cases), counts["detected"], counts["placed"]))
+        groups = [(project, group) for project, cases in alone.items() for group in together(cases)]
         complete = collections.Counter()
-        for cases, code, findings, stderr, places in pool.map(lambda cases: one(mxcp, cases), groups):
+        for cases, code, findings, stderr, places in pool.map(lambda group: one(mxcp, *group), groups):
             lost = [case["n"] for case, place in zip(cases, places) if not standing(findings, place)]
             complete[not lost] += 1
             if lost:
                 print(f"! together: {', '.join(case['n'] for case in cases)}")
                 print(f"    lost: {', '.join(lost)}")
     print()
-    rows.append(("all", *(sum(row[i] for row in rows) for i in (1, 2, 3))))
-    print(f"{'family':10} {'cases':>6} {'detected':>9} {'on the line':>12}")
-    for name, total, detected, placed in rows:
-        print(f"{name:10} {total:6} {detected:6} {100 * detected // total:3}% {placed:6} {100 * placed // total:3}%")
+    rows.append(("all", "", *(sum(row[i] for row in rows) for i in (2, 3, 4))))
+    print(f"{'project':13} {'family':10} {'cases':>6} {'detected':>9} {'on the line':>12}")
+    for project, family, total, detected, placed in rows:
+        share = [f"{n:6} {100 * n // total:3}%" for n in (detected, placed)]
+        print(f"{project:13} {family:10} {total:6} {share[0]} {share[1]}")
     print(f"\n{len(groups)} groups of mistakes at once: {complete[True]} with every mistake found on its line")
 
 
@@ -180,7 +187,7 @@ def files_of(case):
 
 
 # Mistakes in the project's own files or in shared ones change what the others are.
-SHARED = ("mxcp-site.yml", "dbt_project.yml", "models/", "macros/", "seeds/", "plugins/")
+SHARED = ("mxcp-site.yml", "dbt_project.yml", "models/", "macros/", "seeds/", "snapshots/", "plugins/")
 
 
 def together(cases):
@@ -204,24 +211,19 @@ def together(cases):
 def valid(mxcp, options):
     total = noisy = 0
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        for family, cases in families(HERE / "valid", options.only):
-            for case, code, findings, stderr, _ in pool.map(lambda case: one(mxcp, [{"line": 0} | case]), cases):
+        for project, family, cases in families(options, "valid"):
+            for case, code, findings, stderr, _ in pool.map(lambda case: one(mxcp, project, [{"line": 0} | case]), cases):
                 total += 1
                 said = [sentence(f) for f in findings or () if f["severity"] != "info"]
                 if findings is None:
                     said = [stderr.strip()]
                 if said:
                     noisy += 1
-                    print(f"! valid, {family}: {case[0]['n']}")
+                    print(f"! valid, {project}, {family}: {case[0]['n']}")
                     for line in said[:4]:
                         print(f"    {line}")
     print(f"{total} unusual but valid: {total - noisy} without a finding")
     return noisy
-
-
-def validate_clean(mxcp):
-    _, code, findings, stderr, _ = one(mxcp, [])
-    return code, findings, stderr
 
 
 if __name__ == "__main__":

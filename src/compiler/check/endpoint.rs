@@ -10,7 +10,7 @@ use super::{
 use crate::Db;
 use crate::documents::{endpoint_def, parse_yaml};
 use crate::finding::{Anchor, Finding};
-use crate::index::name_clashes;
+use crate::index::{name_clashes, same_name_of_another_kind};
 use crate::lower::endpoint::{EndpointDef, Language, ParameterDef};
 use crate::sql::{SourceProblem, endpoint_source};
 
@@ -47,7 +47,9 @@ pub(super) fn check_endpoint(db: &dyn Db, file: SourceFile, findings: &mut Vec<F
         EndpointKind::Prompt => prompt::check_messages(file, def, findings),
         EndpointKind::Tool | EndpointKind::Resource => {
             check_source(db, file, def, findings);
+            let other_language = python::check_other_language(db, file, def, findings);
             match def.language {
+                _ if other_language => {}
                 Language::Sql => {
                     sql::check_sql(db, file, def, findings);
                     flow::check_flow(db, file, def, findings);
@@ -93,6 +95,18 @@ fn check_names(db: &dyn Db, file: SourceFile, def: &EndpointDef, findings: &mut 
         for other in clashes {
             finding = finding.label(Anchor::value(*other, def.pointer(key)), "also defined here");
         }
+        findings.push(finding);
+    }
+    if let (Some(id), Some((kind, other))) = (def.id(), same_name_of_another_kind(db, file)) {
+        let mut finding = Finding::new(
+            codes::MX0005,
+            format!("a {kind} is called `{id}` too"),
+            Anchor::value(file, def.pointer(key)),
+        )
+        .label(Anchor::file(*other), "defined here")
+        .help("give each of them a name of its own: other servers refuse both");
+        // Clients ask for tools and for prompts separately.
+        finding.severity = Some(Severity::Warning);
         findings.push(finding);
     }
     if let (Some(name), true) = (def.id(), def.kind != EndpointKind::Resource) {

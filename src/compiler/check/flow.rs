@@ -5,7 +5,7 @@ use mxcp_base::{SourceFile, codes};
 use mxcp_syntax::yaml::join_pointer;
 
 use crate::Db;
-use crate::documents::parse_yaml;
+use crate::documents::{endpoint_def, parse_yaml};
 use crate::finding::{Anchor, Finding, TextOrigin};
 use crate::lineage::{
     Cause, How, OutputColumn, SourceColumn, any_sensitive_column, cause, endpoint_lineage,
@@ -56,6 +56,7 @@ pub(super) fn check_flow(
         };
         if let Some((from, how)) = sensitive_source(db, written)
             && !is_covered(def, &column.name)
+            && !(is_guarded(def) && marked_by_endpoint(db, from))
         {
             let step = Step {
                 name: &column.name,
@@ -121,6 +122,29 @@ fn is_covered(def: &EndpointDef, column: &str) -> bool {
         })
         .flat_map(|policy| policy.fields.iter().flatten())
         .any(|field| field == column || field.split('.').next() == Some(column))
+}
+
+/// Whether only some callers get an answer at all.
+fn is_guarded(def: &EndpointDef) -> bool {
+    let policies = def.input_policies.iter().chain(&def.output_policies);
+    policies
+        .filter(|policy| policy.action == Some(Action::Deny))
+        .filter_map(|policy| policy.condition.as_deref())
+        .any(|condition| condition.contains("user."))
+}
+
+/// Whether nobody but another endpoint marks the column: that says what the endpoint shows to its own callers, so
+/// one that chooses its callers may decide otherwise. What a model marks is sensitive wherever it goes.
+fn marked_by_endpoint(db: &dyn Db, column: &SourceColumn) -> bool {
+    let mut at = column;
+    for _ in 0..MAX_STEPS {
+        match cause(db, at) {
+            Some(Cause::From { source, .. }) => at = source,
+            Some(Cause::Marked { file, .. }) => return endpoint_def(db, *file).is_some(),
+            None => break,
+        }
+    }
+    false
 }
 
 struct Step<'a> {

@@ -162,6 +162,15 @@ fn check_methods(source: SourceFile, module: &Module, class: &Class, findings: &
                 None,
             );
         }
+        if let Some(first) = method.params.first().filter(|p| p.annotation.is_some()) {
+            report(
+                first.whole,
+                format!("`{}` does not take `self`", method.name),
+                "write `self` as its first parameter",
+                None,
+            );
+            continue;
+        }
         for param in method.params.iter().skip(1) {
             match &param.annotation {
                 None => report(

@@ -316,7 +316,20 @@ impl Known<'_> {
     }
 
     fn function(&mut self, name: &str, range: TextRange) {
-        if GRAMMAR.functions.contains_key(name) || GRAMMAR.macros.contains_key(name) {
+        if GRAMMAR.functions.contains_key(name) {
+            return;
+        }
+        // In its own form a macro is no call any more.
+        if GRAMMAR.macros.contains_key(name) {
+            let help = match name {
+                "has" => {
+                    "write `has(user.email)`; whether a list has an item is `'item' in list`".into()
+                }
+                "map" => format!("write `list.{name}(x, value)`"),
+                _ => format!("write `list.{name}(x, condition)`"),
+            };
+            let message = format!("`{name}` is not called like this");
+            self.report(codes::MX0603, message, range, help);
             return;
         }
         let known = GRAMMAR

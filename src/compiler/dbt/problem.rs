@@ -68,6 +68,12 @@ impl Problem {
     }
 
     #[must_use]
+    pub fn mild(mut self) -> Self {
+        self.severity = Some(Severity::Warning);
+        self
+    }
+
+    #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self

@@ -236,6 +236,11 @@ pub(super) fn syntax_problem(text: &str, error: &minijinja::Error) -> Problem {
     let message = error
         .detail()
         .map_or_else(|| error.kind().to_string(), str::to_owned);
+    if message.starts_with("unexpected end of input")
+        && let Some(error) = mxcp_syntax::jinja::unclosed(text)
+    {
+        return jinja_problem(error);
+    }
     let range = error
         .range()
         .map_or_else(|| line_range(text, error.line().unwrap_or(1)), to_u32);

@@ -196,8 +196,18 @@ fn take(out: &mut CompiledTest, rendered: Rendered, at: Option<&At>) {
     out.problems.extend(problems);
 }
 
-// An unknown model is a matter of the argument that names it.
+// An unknown model is a matter of the argument that names it, and so is an argument that the macro does not take.
 fn place_reference(test: &TestProps, problem: &mut Problem) {
+    if problem.code == code::JINJA_FAILED
+        && let Some(rest) = problem.message.split("unknown keyword argument `").nth(1)
+        && let Some(place) = rest
+            .split('`')
+            .next()
+            .and_then(|name| test.places.get(name))
+    {
+        problem.at = At::Pointer(place.clone());
+        return;
+    }
     if !matches!(problem.code, code::UNKNOWN_REF | code::UNKNOWN_SOURCE) {
         return;
     }

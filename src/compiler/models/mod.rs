@@ -6,6 +6,7 @@ mod check;
 mod compile;
 mod cycles;
 mod data_tests;
+mod described;
 mod graph;
 mod hooks;
 mod index;
@@ -25,6 +26,7 @@ mod versions;
 
 pub use check::check_dbt_file;
 pub use cycles::check_project;
+pub(crate) use described::described_sources;
 pub use graph::dbt_graph;
 pub(crate) use index::unbuilt_model;
 pub use index::{dbt_kind, model_for_relation, relation_names, untyped_node};

@@ -141,6 +141,16 @@ pub(super) fn check_columns(
                 ),
             ));
         }
+        let contract = all.props.contract.as_ref().map(|c| c.place.part);
+        if enforced && column.spec.data_type.is_none() && contract == Some(place.part) {
+            let missing = problem(
+                codes::MX0105,
+                At::Pointer(format!("{}/name", place.pointer)),
+                format!("the contract does not say the type of `{wanted}`"),
+                Some("add `data_type:`, which dbt asks of every column of a contract".to_owned()),
+            );
+            found.push((place.part, missing.mild()));
+        }
         let promised = enforced && column.spec.data_type.is_some();
         if let Some(columns) = columns
             && column.tests.is_empty()
@@ -218,6 +228,7 @@ fn problem(code: Code, at: At, message: String, help: Option<String>) -> Problem
 // Problems carry the code's text.
 fn name_of(code: Code) -> &'static str {
     match code {
+        codes::MX0105 => "MX0105",
         codes::MX0417 => "MX0417",
         codes::MX0419 => "MX0419",
         _ => "MX0423",

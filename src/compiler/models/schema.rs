@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use mxcp_artifact::{Column, SqlType};
 use mxcp_base::SourceFile;
-use mxcp_catalog::SqlErrorKind;
 use mxcp_syntax::seed::{self, Seed};
 
-use super::index::source_index;
+use super::described::bind_over_descriptions;
 use super::node::{node_config, node_properties, render_model};
 use crate::Db;
 use crate::documents::{DocumentKind, document_kind};
@@ -63,27 +62,13 @@ pub(crate) fn bind_model(db: &dyn Db, file: SourceFile) -> Option<Bound> {
     }
     let (bound, _) = bind_text(db, &rendered.sql, &[]);
     // A source need not be there when the project is built.
-    if let Bound::Failed { errors, missing } = &bound
-        && !missing.is_empty()
-        && errors.iter().all(|e| e.kind == SqlErrorKind::UnknownTable)
+    if let Bound::Opaque(_) = bound
+        && let Some(columns) = bind_over_descriptions(db, &rendered.sql)
     {
-        let sources: Vec<_> = source_index(db).values().map(|r| r.folded()).collect();
-        let all_sources = missing.iter().all(|table| {
-            sources.iter().any(|s| {
-                s.name == table.name.to_lowercase()
-                    && table
-                        .schema
-                        .as_ref()
-                        .is_none_or(|schema| s.schema == schema.to_lowercase())
-            })
+        return Some(Bound::Columns {
+            columns,
+            single_row: false,
         });
-        if all_sources {
-            let names: Vec<&str> = missing.iter().map(|t| t.name.as_str()).collect();
-            return Some(Bound::Opaque(format!(
-                "the source `{}` is not in the database",
-                names.join("`, `")
-            )));
-        }
     }
     Some(bound)
 }

@@ -116,7 +116,11 @@ fn accepted(file: SourceFile, test: &TestProps, ty: &SqlType, findings: &mut Vec
             Json::Bool(value) => value.to_string(),
             _ => continue,
         };
-        if text.contains("{{") || fits(&text, ty) {
+        // Without quotes a number makes the engine read every text of the column as a number.
+        let reads_texts = test.args.get("quote") == Some(&Json::Bool(false))
+            && matches!(ty, SqlType::Varchar)
+            && value.is_number();
+        if text.contains("{{") || (fits(&text, ty) && !reads_texts) {
             continue;
         }
         findings.push(

@@ -5,6 +5,7 @@ use mxcp_syntax::jinja;
 use mxcp_syntax::yaml::{Node, join_pointer};
 
 use super::index::{ref_index, untyped_nodes};
+use super::node::render_model;
 use super::schema::model_schema;
 use crate::Db;
 use crate::documents::parse_yaml;
@@ -35,6 +36,10 @@ pub(super) fn check_unit_tests(db: &dyn Db, file: SourceFile, findings: &mut Vec
             if let Some(name) = name
                 && let Some(node) = node(db, file, name, &format!("{pointer}/input"), findings)
             {
+                if let Some(finding) = unread(db, file, known, node, (model, name), &pointer) {
+                    findings.push(finding);
+                    continue;
+                }
                 rows(db, file, input, &pointer, (name, node), findings);
             }
         }
@@ -49,6 +54,45 @@ pub(super) fn check_unit_tests(db: &dyn Db, file: SourceFile, findings: &mut Vec
             );
         }
     }
+}
+
+/// An input that the model does not read.
+fn unread(
+    db: &dyn Db,
+    file: SourceFile,
+    model: Option<SourceFile>,
+    input: SourceFile,
+    (model_name, name): (&str, &str),
+    pointer: &str,
+) -> Option<Finding> {
+    let rendered = render_model(db, model?);
+    if !rendered.problems.is_empty() || rendered.dynamic.is_some() || model? == input {
+        return None;
+    }
+    // Every branch counts: the test may set what decides.
+    let calls = jinja::scan(model?.text(db)).calls;
+    let mut read: Vec<&str> = rendered.refs.iter().map(|r| r.name.as_str()).collect();
+    let written: Vec<_> = calls.iter().filter(|call| call.name == "ref").collect();
+    for call in &written {
+        // A name that is computed may be any.
+        read.push(call.str_arg(call.args.len().saturating_sub(1))?);
+    }
+    if written.is_empty() || read.contains(&name) {
+        return None;
+    }
+    Some(
+        Finding::new(
+            codes::MX0424,
+            format!("`{model_name}` does not read `{name}`"),
+            Anchor::value(file, format!("{pointer}/input")),
+        )
+        .help_if(
+            suggest::did_you_mean(name, read.iter().copied()).or_else(|| {
+                let read: Vec<String> = read.iter().map(|r| format!("`{r}`")).collect();
+                Some(format!("it reads {}", read.join(", ")))
+            }),
+        ),
+    )
 }
 
 fn node(

@@ -47,6 +47,11 @@ fn reword(text: &str, error: &minijinja::Error) -> SyntaxError {
     let detail = error
         .detail()
         .map_or_else(|| error.to_string(), str::to_owned);
+    if detail.starts_with("unexpected end of input")
+        && let Some(error) = super::unclosed(text)
+    {
+        return error;
+    }
     let range = error
         .range()
         .filter(|range| text.get(range.clone()).is_some())

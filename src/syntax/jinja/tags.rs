@@ -60,6 +60,46 @@ fn unclosed(word: &str, tag: &Tag<'_>) -> SyntaxError {
     .with_help(format!("add `{{% end{word} %}}`"))
 }
 
+/// The innermost block that a template opens and never closes: its tag and its word.
+pub(super) fn left_open(text: &str) -> Option<(std::ops::Range<usize>, &str)> {
+    let mut open: Vec<(std::ops::Range<usize>, &str)> = Vec::new();
+    let mut at = 0;
+    while let Some(found) = text[at..].find('{') {
+        let start = at + found;
+        let rest = &text[start..];
+        let len = if rest.starts_with("{#") {
+            rest.find("#}")? + 2
+        } else if rest.starts_with("{{") {
+            content_len(&rest[2..], "}}")? + 4
+        } else if rest.starts_with("{%") {
+            content_len(&rest[2..], "%}")? + 4
+        } else {
+            at = start + 1;
+            continue;
+        };
+        at = start + len;
+        if !rest.starts_with("{%") {
+            continue;
+        }
+        let content = rest[2..len - 2].trim_matches(['-', '+']).trim();
+        let word = &content[..word_len(content)];
+        match word {
+            "if" | "for" | "macro" | "call" | "filter" | "with" | "autoescape" | "block" => {
+                open.push((start..at, word));
+            }
+            "set" if !content.contains('=') => open.push((start..at, word)),
+            _ => {
+                if let Some(closed) = word.strip_prefix("end")
+                    && open.last().is_some_and(|(_, word)| *word == closed)
+                {
+                    open.pop();
+                }
+            }
+        }
+    }
+    open.pop()
+}
+
 struct Reader<'t> {
     text: &'t str,
     masked: Vec<u8>,

@@ -123,7 +123,8 @@ pub struct Body {
 pub enum Value {
     Unknown,
     None,
-    Text,
+    /// With every text it can be, when they are all written.
+    Text(Vec<String>),
     Integer,
     Float,
     Bool,

@@ -413,6 +413,18 @@ impl Inference<'_> {
         let fitting = overloads
             .iter()
             .find(|overload| fits(overload, receiver.as_ref(), &types));
+        let pattern = args.last().filter(|_| function == "matches");
+        if let Some(pattern) = pattern
+            && let ExprKind::Literal(Literal::String(text)) = &pattern.kind
+            && regex::Regex::new(text).is_err()
+        {
+            self.fails(
+                pattern.range,
+                format!("`{text}` is not a regular expression"),
+                "close every bracket and parenthesis, and put `\\` before signs that stand for themselves",
+            );
+            return Type::Bool;
+        }
         match fitting {
             Some(overload) => Type::from_name(&overload.returns),
             None => {

@@ -124,6 +124,35 @@ fn not_found(module: &Module, name: &str) -> String {
         .unwrap_or_else(|| format!("define `def {name}(…)` in it"))
 }
 
+/// The file of one language under `language` of the other: what its parser says of it helps nobody.
+pub(super) fn check_other_language(
+    db: &dyn Db,
+    file: SourceFile,
+    def: &EndpointDef,
+    findings: &mut Vec<Finding>,
+) -> bool {
+    let said = parse_yaml(db, file)
+        .lookup(&def.pointer("language"))
+        .and_then(|node| node.as_str().map(str::to_owned));
+    let source = def.file.as_deref().unwrap_or_default();
+    let right = match (said.as_deref(), paths::extension(source)) {
+        (Some("sql"), "py") => "python",
+        (Some("python"), "sql") => "sql",
+        _ => return false,
+    };
+    let anchor = Anchor::value(file, def.pointer("language"));
+    let mut finding = Finding::new(
+        codes::MX0505,
+        format!("`{source}` is not a file of this language"),
+        anchor.clone(),
+    )
+    .help(format!("write `language: {right}`, or name another file"))
+    .fix(format!("say {right}"), anchor, right.to_owned());
+    finding.severity = Some(Severity::Error);
+    findings.push(finding);
+    true
+}
+
 /// A `.py` file runs as Python, but people and other servers go by `language`.
 fn check_language(
     db: &dyn Db,
@@ -133,7 +162,10 @@ fn check_language(
     findings: &mut Vec<Finding>,
 ) {
     let tree = parse_yaml(db, file);
-    if tree.lookup(&def.pointer("language")).is_some() || paths::extension(path) != "py" {
+    if paths::extension(path) != "py" {
+        return;
+    }
+    if tree.lookup(&def.pointer("language")).is_some() {
         return;
     }
     let mut finding = Finding::new(

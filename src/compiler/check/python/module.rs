@@ -327,24 +327,23 @@ fn check_async(file: SourceFile, module: &Module, findings: &mut Vec<Finding>) {
             );
             continue;
         }
-        let is_coroutine = own_function(module, &call.name)
-            .is_some_and(|f| f.is_async && !is_generator(module, f));
+        let is_coroutine = names::COROUTINES.contains(&call.name.as_str())
+            || own_function(module, &call.name)
+                .is_some_and(|f| f.is_async && !is_generator(module, f));
         if !is_coroutine || call.fate == Fate::Other {
             continue;
         }
+        let name = call
+            .name
+            .strip_prefix("mxcp.runtime.")
+            .unwrap_or(&call.name);
         let message = match call.fate {
-            Fate::Dropped => format!(
-                "`{}` is async and never awaited, so it does not run",
-                call.name
-            ),
-            _ => format!(
-                "`{}` is async: without `await` this is no result",
-                call.name
-            ),
+            Fate::Dropped => format!("`{name}` is async and never awaited, so it does not run"),
+            _ => format!("`{name}` is async: without `await` this is no result"),
         };
         findings.push(
             Finding::new(codes::MX0508, message, Anchor::text(file, call.range))
-                .help(format!("write `await {}(…)`", call.name)),
+                .help(format!("write `await {name}(…)`")),
         );
     }
 }

@@ -54,6 +54,16 @@ pub(super) fn of_object(object: &str) -> Option<&'static [&'static str]> {
 }
 
 /// Calls whose results are values.
+/// Functions that only run when they are awaited.
+pub(super) const COROUTINES: [&str; 6] = [
+    "mxcp.runtime.mcp.debug",
+    "mxcp.runtime.mcp.info",
+    "mxcp.runtime.mcp.warning",
+    "mxcp.runtime.mcp.error",
+    "mxcp.runtime.mcp.progress",
+    "asyncio.sleep",
+];
+
 pub(super) const PLAIN_CALLS: [&str; 16] = [
     "mxcp.runtime.db.execute",
     "mxcp.runtime.config.get_secret",

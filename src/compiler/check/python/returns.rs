@@ -114,7 +114,7 @@ fn problem(value: &Value, declared: &TypeDef) -> Option<String> {
     use TypeKind as K;
     let found = match value {
         Value::Unknown | Value::None => return None,
-        Value::Text => "a text",
+        Value::Text(_) => "a text",
         Value::Integer => "a whole number",
         Value::Float => "a number",
         Value::Bool => "a boolean",
@@ -122,8 +122,8 @@ fn problem(value: &Value, declared: &TypeDef) -> Option<String> {
         Value::Object { .. } => "an object",
     };
     let fits = match (value, declared.kind) {
-        (Value::Text, K::String)
-        | (Value::Integer, K::Integer | K::Number)
+        (Value::Text(texts), K::String) => return not_allowed(texts, declared),
+        (Value::Integer, K::Integer | K::Number)
         | (Value::Bool, K::Boolean)
         | (Value::List(_), K::Array)
         // `3.0` is a whole number.
@@ -136,6 +136,15 @@ fn problem(value: &Value, declared: &TypeDef) -> Option<String> {
         _ => false,
     };
     (!fits).then(|| format!("{found}, but `return` is {}", declared.kind.as_str()))
+}
+
+// The texts an expression can be, one of which `enum` does not list.
+fn not_allowed(texts: &[String], declared: &TypeDef) -> Option<String> {
+    let allowed = declared.allowed.as_ref()?;
+    let wrong = texts
+        .iter()
+        .find(|text| !allowed.iter().any(|a| a.as_str() == Some(text)))?;
+    Some(format!("`{wrong}`, which its `enum` does not list"))
 }
 
 fn object_problem(fields: &[(String, Value)], closed: bool, declared: &TypeDef) -> Option<String> {

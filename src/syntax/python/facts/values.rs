@@ -54,7 +54,12 @@ impl<'a> Walk<'a> {
         }
         match expr {
             Expr::NoneLiteral(_) => Value::None,
-            Expr::StringLiteral(_) | Expr::FString(_) => Value::Text,
+            Expr::StringLiteral(text) => Value::Text(vec![text.value.to_str().to_owned()]),
+            Expr::FString(_) => Value::Text(Vec::new()),
+            Expr::If(e) => either(
+                self.value(&e.body, depth + 1),
+                self.value(&e.orelse, depth + 1),
+            ),
             Expr::BooleanLiteral(_) => Value::Bool,
             Expr::NumberLiteral(number) => match number.value {
                 Number::Int(_) => Value::Integer,
@@ -63,9 +68,10 @@ impl<'a> Walk<'a> {
             },
             // Nothing else can be added to a text, and what `%` makes of one is a text.
             Expr::BinOp(e) => match (e.op, self.value(&e.left, depth + 1)) {
-                (ruff_python_ast::Operator::Add | ruff_python_ast::Operator::Mod, Value::Text) => {
-                    Value::Text
-                }
+                (
+                    ruff_python_ast::Operator::Add | ruff_python_ast::Operator::Mod,
+                    Value::Text(_),
+                ) => Value::Text(Vec::new()),
                 _ => Value::Unknown,
             },
             Expr::List(e) => {
@@ -108,7 +114,7 @@ impl<'a> Walk<'a> {
             Expr::Call(call) => match &*call.func {
                 Expr::Name(name) if !self.all.contains_key(name.id.as_str()) => {
                     match name.id.as_str() {
-                        "str" => Value::Text,
+                        "str" => Value::Text(Vec::new()),
                         "int" | "len" => Value::Integer,
                         "float" => Value::Float,
                         "bool" => Value::Bool,
@@ -147,6 +153,19 @@ impl<'a> Walk<'a> {
                 .collect(),
             falls_through,
         }
+    }
+}
+
+/// What one or the other gives.
+fn either(a: Value, b: Value) -> Value {
+    match (a, b) {
+        (Value::Text(mut a), Value::Text(b)) if !a.is_empty() && !b.is_empty() => {
+            a.extend(b);
+            Value::Text(a)
+        }
+        (Value::Text(_), Value::Text(_)) => Value::Text(Vec::new()),
+        (a, b) if a == b => a,
+        _ => Value::Unknown,
     }
 }
 
