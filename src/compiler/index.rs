@@ -67,7 +67,10 @@ pub fn name_clashes(db: &dyn Db, file: SourceFile) -> Vec<SourceFile> {
 
 /// An endpoint of another kind with this file's name.
 #[salsa::tracked]
-pub fn same_name_of_another_kind(db: &dyn Db, file: SourceFile) -> Option<(EndpointKind, SourceFile)> {
+pub fn same_name_of_another_kind(
+    db: &dyn Db,
+    file: SourceFile,
+) -> Option<(EndpointKind, SourceFile)> {
     let (kind, id) = endpoint_key(db, file)?;
     let index = endpoint_index(db);
     EndpointKind::ALL.into_iter().find_map(|other| {

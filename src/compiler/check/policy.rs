@@ -298,7 +298,9 @@ impl Known<'_> {
         // In its own form a macro is no call any more.
         if GRAMMAR.macros.contains_key(name) {
             let help = match name {
-                "has" => "write `has(user.email)`; whether a list has an item is `'item' in list`".into(),
+                "has" => {
+                    "write `has(user.email)`; whether a list has an item is `'item' in list`".into()
+                }
                 "map" => format!("write `list.{name}(x, value)`"),
                 _ => format!("write `list.{name}(x, condition)`"),
             };

@@ -82,7 +82,10 @@ fn check_kinds(
         let mut finding = Finding::new(
             codes::MX0112,
             format!("{subject} is {found}, but the type is {wanted}"),
-            Anchor::value(file, format!("{}{steps}{inner}", join_pointer(pointer, key))),
+            Anchor::value(
+                file,
+                format!("{}{steps}{inner}", join_pointer(pointer, key)),
+            ),
         )
         .help(match (wanted, found) {
             ("string", _) => "put it in quotes, or change the type",
@@ -96,7 +99,10 @@ fn check_kinds(
     if let Some(default) = node.get("default") {
         report("default", "`default`", &default.to_json(), "");
     }
-    for (key, subject) in [("enum", "this value of `enum`"), ("examples", "the example")] {
+    for (key, subject) in [
+        ("enum", "this value of `enum`"),
+        ("examples", "the example"),
+    ] {
         let items = node.get(key).into_iter().flat_map(|list| list.items());
         for (i, item) in items.enumerate() {
             // What YAML makes of `yes` is said elsewhere.

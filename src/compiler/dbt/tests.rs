@@ -199,7 +199,10 @@ fn take(out: &mut CompiledTest, rendered: Rendered, at: Option<&At>) {
 fn place_reference(test: &TestProps, problem: &mut Problem) {
     if problem.code == code::JINJA_FAILED
         && let Some(rest) = problem.message.split("unknown keyword argument `").nth(1)
-        && let Some(place) = rest.split('`').next().and_then(|name| test.places.get(name))
+        && let Some(place) = rest
+            .split('`')
+            .next()
+            .and_then(|name| test.places.get(name))
     {
         problem.at = At::Pointer(place.clone());
         return;

@@ -86,10 +86,12 @@ fn unread(
             format!("`{model_name}` does not read `{name}`"),
             Anchor::value(file, format!("{pointer}/input")),
         )
-        .help_if(suggest::did_you_mean(name, read.iter().copied()).or_else(|| {
-            let read: Vec<String> = read.iter().map(|r| format!("`{r}`")).collect();
-            Some(format!("it reads {}", read.join(", ")))
-        })),
+        .help_if(
+            suggest::did_you_mean(name, read.iter().copied()).or_else(|| {
+                let read: Vec<String> = read.iter().map(|r| format!("`{r}`")).collect();
+                Some(format!("it reads {}", read.join(", ")))
+            }),
+        ),
     )
 }
 
