@@ -327,7 +327,8 @@ fn check_async(file: SourceFile, module: &Module, findings: &mut Vec<Finding>) {
             );
             continue;
         }
-        let is_coroutine = names::COROUTINES.contains(&call.name.as_str())
+        let of_others = call.in_async && names::COROUTINES.contains(&call.name.as_str());
+        let is_coroutine = of_others
             || own_function(module, &call.name)
                 .is_some_and(|f| f.is_async && !is_generator(module, f));
         if !is_coroutine || call.fate == Fate::Other {
@@ -341,10 +342,13 @@ fn check_async(file: SourceFile, module: &Module, findings: &mut Vec<Finding>) {
             Fate::Dropped => format!("`{name}` is async and never awaited, so it does not run"),
             _ => format!("`{name}` is async: without `await` this is no result"),
         };
-        findings.push(
-            Finding::new(codes::MX0508, message, Anchor::text(file, call.range))
-                .help(format!("write `await {name}(…)`")),
-        );
+        let mut finding = Finding::new(codes::MX0508, message, Anchor::text(file, call.range))
+            .help(format!("write `await {name}(…)`"));
+        // Nothing depends on its result.
+        if of_others {
+            finding.severity = Some(Severity::Warning);
+        }
+        findings.push(finding);
     }
 }
 

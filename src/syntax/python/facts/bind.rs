@@ -34,6 +34,32 @@ impl<'a> Binder<'a> {
         entry.0 += 1;
     }
 
+    /// The keys that `update` and `setdefault` store, or all of them.
+    fn stores(&mut self, arguments: &'a ruff_python_ast::Arguments) {
+        for keyword in &arguments.keywords {
+            let name = keyword.arg.as_ref().map_or("*", |name| name.as_str());
+            self.stored.insert(name);
+        }
+        match arguments.args.first() {
+            None => {}
+            Some(Expr::StringLiteral(key)) => {
+                self.stored.insert(key.value.to_str());
+            }
+            Some(Expr::Dict(dict)) => {
+                for item in &dict.items {
+                    let name = match &item.key {
+                        Some(Expr::StringLiteral(key)) => key.value.to_str(),
+                        _ => "*",
+                    };
+                    self.stored.insert(name);
+                }
+            }
+            Some(_) => {
+                self.stored.insert("*");
+            }
+        }
+    }
+
     fn target(&mut self, target: &'a Expr, how: Bound<'a>) {
         if let Expr::Name(name) = target {
             self.bind(name.id.as_str(), how);
@@ -134,7 +160,7 @@ impl<'a> Visitor<'a> for Binder<'a> {
                 if let Expr::Attribute(method) = &*call.func
                     && matches!(method.attr.as_str(), "update" | "setdefault")
                 {
-                    self.stored.insert("*");
+                    self.stores(&call.arguments);
                 }
             }
             _ => {}
