@@ -153,7 +153,7 @@ def files(port, outside, megabytes):
     yield "deep Jinja expressions", model("SELECT {{ " + "(" * 20000 + "1" + ")" * 20000 + " }} AS a")
     yield "deep Jinja blocks", model("{% if true %}" * 5000 + "SELECT 1 AS a" + "{% endif %}" * 5000)
     yield "deep Jinja lists", model("{% set x = " + "[" * 20000 + "]" * 20000 + " %}SELECT 1 AS a")
-    yield "models in a long chain", {f"models/chain_{i}.sql": f"SELECT * FROM {{{{ ref('chain_{i - 1}') }}}}" if i else "SELECT 1 AS a" for i in range(1500)}
+    yield "models in a long chain", {f"models/chain_{i}.sql": f"SELECT * FROM {{{{ ref('chain_{i - 1}') }}}}" if i else "SELECT 1 AS a" for i in range(600)}
     yield "models in a long circle", {f"models/circle_{i}.sql": f"SELECT * FROM {{{{ ref('circle_{(i + 1) % 1000}') }}}}" for i in range(1000)}
     yield "a seed of many rows", {"seeds/many.csv": "a,b\n" + "1,x\n" * (big // 40)}
     yield "a seed of one cell", {"seeds/wide.csv": "a\n\"" + "x" * (big // 10) + "\"\n"}

@@ -28,7 +28,13 @@ pub(in crate::check) fn declared(ty: &TypeDef) -> Type {
 }
 
 fn allowed(ty: &TypeDef) -> Option<Allowed> {
-    let texts = ty.allowed.as_ref()?.iter().map(Value::as_str);
+    let texts = ty
+        .allowed
+        .as_ref()?
+        .iter()
+        // Null is no text, and compares unequal to each.
+        .filter(|value| !value.is_null())
+        .map(Value::as_str);
     texts
         .map(|text| text.map(str::to_owned))
         .collect::<Option<_>>()
