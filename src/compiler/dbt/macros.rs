@@ -191,6 +191,18 @@ impl MacroSet {
         self.0.packages.as_deref()
     }
 
+    /// The package that `name` is most likely a misspelling of.
+    pub(super) fn misspelt_package(&self, name: &str) -> Option<&str> {
+        let packages = self.packages()?;
+        if packages.iter().any(|package| package == name) {
+            return None;
+        }
+        packages
+            .iter()
+            .map(String::as_str)
+            .find(|package| strsim::damerau_levenshtein(package, name) <= 2)
+    }
+
     /// Whether this is a package whose macros are not known.
     pub(super) fn is_unread_package(&self, name: &str) -> bool {
         self.packages().is_some_and(|p| p.iter().any(|p| p == name)) && !self.has_package(name)

@@ -17,7 +17,7 @@ use serde_json::{Map, Value as Json};
 use super::context::{DYNAMIC, NAMES, Root, VALUES};
 use super::functions::leading_name;
 use super::macros::MacroSet;
-use super::problem::{At, Problem, code, did_you_mean, nearest};
+use super::problem::{At, Problem, code, did_you_mean};
 use super::pycompat::FIXED;
 use super::rewrite::{Rewritten, rewrite};
 use super::session::{Assumed, Facts, Known, Log, RefKey, Session, SourceKey, Stop};
@@ -397,7 +397,7 @@ impl Work<'_> {
         };
         // Packages bring others along, so a name that no file lists may be one too.
         let packages = macros.packages();
-        let near = packages.and_then(|p| nearest(name, p.iter().map(String::as_str)));
+        let near = macros.misspelt_package(name);
         let accepted = called_on && via.is_none() && packages.is_some() && near.is_none();
         let help = match near {
             Some(near) if called_on => Some(format!("did you mean `{near}`?")),
@@ -484,6 +484,18 @@ impl Work<'_> {
         (Problem::new(code, at, detail).accepted(accepted), None)
     }
 
+    // How bad an unknown reference is in a project with packages, one of which may hold the model.
+    fn of_package(&self, used: &RefUse, candidates: &[String]) -> Option<Severity> {
+        match &used.package {
+            Some(package) if package != self.input.package => Some(Severity::Info),
+            Some(_) => None,
+            None => {
+                let slip = |name: &String| strsim::damerau_levenshtein(name, &used.name) <= 2;
+                (!candidates.iter().any(slip)).then_some(Severity::Warning)
+            }
+        }
+    }
+
     fn is_known_name(&self, name: &str) -> bool {
         NAMES.contains(&name) || VALUES.contains(&name) || DYNAMIC.contains(&name)
     }
@@ -549,8 +561,11 @@ impl Work<'_> {
         for used in &refs {
             let key = (used.package.clone(), used.name.clone());
             if let Some(Resolved::Unknown { candidates }) = known.refs.get(&key) {
-                let packages = self.input.macros.packages().is_some();
-                problems.push(unknown_ref(used, candidates, packages));
+                let mut problem = unknown_ref(used, candidates);
+                if self.input.macros.packages().is_some() {
+                    problem.severity = self.of_package(used, candidates);
+                }
+                problems.push(problem);
             }
         }
         for used in &sources {
@@ -608,24 +623,14 @@ fn source_use((source, table): SourceKey, range: Range<u32>) -> SourceUse {
     }
 }
 
-// With packages it may be a model of one of them.
-fn unknown_ref(used: &RefUse, candidates: &[String], packages: bool) -> Problem {
+fn unknown_ref(used: &RefUse, candidates: &[String]) -> Problem {
     let message = match &used.package {
         Some(package) => format!("package `{package}` has no model or seed `{}`", used.name),
         None => format!("there is no model or seed `{}`", used.name),
     };
-    let slip = |name: &String| strsim::damerau_levenshtein(name, &used.name) <= 2;
-    let mut problem =
-        Problem::new(code::UNKNOWN_REF, At::bytes(used.range.clone()), message).maybe_help(
-            did_you_mean(&used.name, candidates.iter().map(String::as_str)),
-        );
-    if packages && !candidates.iter().any(slip) {
-        problem.severity = Some(match used.package {
-            Some(_) => Severity::Info,
-            None => Severity::Warning,
-        });
-    }
-    problem
+    Problem::new(code::UNKNOWN_REF, At::bytes(used.range.clone()), message).maybe_help(
+        did_you_mean(&used.name, candidates.iter().map(String::as_str)),
+    )
 }
 
 fn unknown_source(used: &SourceUse, candidates: &[String]) -> Problem {

@@ -405,8 +405,7 @@ fn unknown_test(input: &TestInput<'_>) -> Problem {
     let at = At::Pointer(test.place.pointer.clone());
     match &test.namespace {
         Some(namespace) if !input.macros.has_package(namespace) => {
-            let packages = input.macros.packages();
-            let near = packages.and_then(|p| did_you_mean(namespace, p.iter().map(String::as_str)));
+            let near = input.macros.misspelt_package(namespace);
             Problem::new(
                 code::JINJA_UNDEFINED,
                 at,
@@ -415,8 +414,11 @@ fn unknown_test(input: &TestInput<'_>) -> Problem {
                     test.test
                 ),
             )
-            .accepted(packages.is_some() && near.is_none())
-            .help(near.unwrap_or_else(|| "macros of packages are not available yet".to_owned()))
+            .accepted(input.macros.packages().is_some() && near.is_none())
+            .help(match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "macros of packages are not available yet".to_owned(),
+            })
         }
         namespace => {
             let package = namespace.as_deref().unwrap_or(input.package);

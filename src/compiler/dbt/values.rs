@@ -65,6 +65,23 @@ pub fn render_yaml(value: &Json, context: &YamlContext, pointer: &str) -> (Json,
     (rendered, problems)
 }
 
+/// The same for a tree of settings in the project file, whose hooks stay templates: a node renders them.
+pub fn render_settings(settings: &mut Map<String, Json>, context: &YamlContext) {
+    for (key, value) in settings {
+        let key = key.trim_start_matches('+').replace('-', "_");
+        if key == "pre_hook" || key == "post_hook" {
+            continue;
+        }
+        match value {
+            Json::Object(below) => render_settings(below, context),
+            other => {
+                let (rendered, _) = render_yaml(other, context, "");
+                *other = rendered;
+            }
+        }
+    }
+}
+
 fn mentions_jinja(value: &Json) -> bool {
     match value {
         Json::String(text) => text.contains("{{") || text.contains("{%"),

@@ -32,8 +32,11 @@ pub fn check_project(db: &dyn Db, findings: &mut Vec<Finding>) {
         if crate::documents::document_kind(db, *file) != DocumentKind::DbtModel {
             continue;
         }
+        let own = |package: &String| dbt_project(db).is_some_and(|p| p.def.name == *package);
         for reference in &mentions(db, *file).0.refs {
-            if let Some(to) = index.get(&reference.name).and_then(|f| nodes.get(f)) {
+            if reference.package.as_ref().is_none_or(own)
+                && let Some(to) = index.get(&reference.name).and_then(|f| nodes.get(f))
+            {
                 graph.update_edge(*from, *to, ());
             }
         }

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use mxcp_artifact::RelationName;
 use mxcp_base::{FileSet, SourceFile, paths};
 
-use super::node::{is_enabled, is_ephemeral, node_relation};
+use super::node::{is_enabled, is_ephemeral, node_relation, target_of};
 use super::packages::packages;
 use super::versions::version_names;
 use crate::Db;
+use crate::dbt::values::{YamlContext, render_settings};
 use crate::dbt::{
     MacroFile, MacroSet, Problem, ProjectDef, PropertyFile, ephemeral, lower_project,
     lower_properties,
@@ -33,7 +34,16 @@ pub(crate) fn dbt_project(db: &dyn Db) -> Option<DbtProject> {
     if site(db).is_some_and(|site| !site.dbt.enabled) {
         return None;
     }
-    let (def, problems) = lower_project(parse_yaml(db, file));
+    let (mut def, problems) = lower_project(parse_yaml(db, file));
+    let context = YamlContext {
+        package: def.name.clone(),
+        vars: def.vars_for(&def.name),
+        target: target_of(db, def.profile.as_deref()),
+        macros: MacroSet::empty(&def.name),
+    };
+    for settings in [&mut def.models, &mut def.seeds, &mut def.tests] {
+        render_settings(settings, &context);
+    }
     Some(DbtProject { def, problems })
 }
 

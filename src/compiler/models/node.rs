@@ -167,6 +167,11 @@ pub(crate) fn node_relation(db: &dyn Db, file: SourceFile) -> RelationName {
 }
 
 pub(crate) fn target(db: &dyn Db) -> Target {
+    target_of(db, dbt_project(db).and_then(|p| p.def.profile.as_deref()))
+}
+
+/// The target of a project whose file names this profile of dbt.
+pub(super) fn target_of(db: &dyn Db, dbt_profile: Option<&str>) -> Target {
     let profile = Settings::get(db)
         .profile(db)
         .clone()
@@ -174,9 +179,7 @@ pub(crate) fn target(db: &dyn Db) -> Target {
         .unwrap_or_else(|| "default".into());
     Target {
         name: profile.replace('-', "_"),
-        profile: dbt_project(db)
-            .and_then(|p| p.def.profile.clone())
-            .unwrap_or_default(),
+        profile: dbt_profile.unwrap_or_default().to_owned(),
         schema: TARGET_SCHEMA.into(),
         ..Target::default()
     }
