@@ -43,8 +43,7 @@ fn in_template(db: &dyn Db, node: SourceFile, key: &str) -> Option<Anchor> {
     let calls = template.calls.iter().filter(|c| c.name == "config");
     let argument = calls
         .flat_map(|call| &call.kwargs)
-        .filter(|(name, _)| same(name, key))
-        .last()?;
+        .rfind(|(name, _)| same(name, key))?;
     Some(Anchor::text(node, argument.1.range))
 }
 

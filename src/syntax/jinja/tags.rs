@@ -69,10 +69,10 @@ pub(super) fn left_open(text: &str) -> Option<(std::ops::Range<usize>, &str)> {
         let rest = &text[start..];
         let len = if rest.starts_with("{#") {
             rest.find("#}")? + 2
-        } else if rest.starts_with("{{") {
-            content_len(&rest[2..], "}}")? + 4
-        } else if rest.starts_with("{%") {
-            content_len(&rest[2..], "%}")? + 4
+        } else if let Some(content) = rest.strip_prefix("{{") {
+            content_len(content, "}}")? + 4
+        } else if let Some(content) = rest.strip_prefix("{%") {
+            content_len(content, "%}")? + 4
         } else {
             at = start + 1;
             continue;
