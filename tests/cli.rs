@@ -383,3 +383,19 @@ fn a_comment_lets_a_finding_pass_and_the_tool_is_served() {
     let manifest = fs::read_to_string(project.path().join("target/mxcp/manifest.json"));
     assert!(manifest.expect("the manifest").contains("order_count"));
 }
+
+#[cfg(unix)]
+#[test]
+fn a_build_does_not_write_through_a_link_that_leads_out() {
+    let project = copy_of(&fixture("shop"));
+    let outside = tempfile::tempdir().expect("a temporary directory");
+    std::os::unix::fs::symlink(outside.path(), project.path().join("target")).expect("a link");
+    let refused = run(project.path(), &["build"]);
+    assert_eq!(refused.code, 1, "{refused:#?}");
+    assert!(
+        refused.stderr.contains("leads out of the project"),
+        "{refused:#?}"
+    );
+    let written = fs::read_dir(outside.path()).expect("the directory").count();
+    assert_eq!(written, 0);
+}

@@ -106,7 +106,19 @@ impl System for OsSystem {
     }
 
     fn write(&self, path: &str, text: &str) -> io::Result<()> {
-        write_atomically(&self.root.join(path), text.as_bytes())
+        let target = self.root.join(path);
+        let home = std::fs::canonicalize(&self.root)?;
+        // A link in the project must not make a build write somewhere else.
+        let there = target.ancestors().skip(1).find(|dir| dir.exists());
+        if let Some(dir) = there
+            && !std::fs::canonicalize(dir)?.starts_with(&home)
+        {
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                format!("`{}` leads out of the project", dir.display()),
+            ));
+        }
+        write_atomically(&target, text.as_bytes())
     }
 }
 

@@ -42,6 +42,8 @@ pub(super) fn check_resource(
 /// A variable of a URI template: its name and where that stands.
 type Variable = (String, Range<usize>);
 
+const MOST_PROBLEMS: usize = 20;
+
 #[derive(Debug, Default)]
 struct Template {
     variables: Vec<Variable>,
@@ -127,7 +129,10 @@ impl Template {
     }
 
     fn problem(&mut self, range: Range<usize>, message: &str, help: &str) {
-        self.problems.push((range, message.into(), help.into()));
+        // What is so wrong is no template, and the first few say so.
+        if self.problems.len() < MOST_PROBLEMS {
+            self.problems.push((range, message.into(), help.into()));
+        }
     }
 }
 
