@@ -70,14 +70,9 @@ fn other_files_are_told_apart() {
     assert_eq!(std::fs::read(&path).unwrap(), b"");
 }
 
-/// Run as a child process by the test below: holds the write lock until its input ends.
-#[test]
-#[ignore = "the other process of `a_writer_is_named`"]
-fn hold_the_lock() {
-    let Some(path) = std::env::var_os("MXCP_TEST_LOCK") else {
-        return;
-    };
-    let _conn = duckdb::Connection::open(Path::new(&path)).unwrap();
+/// The other process of the test below: holds the write lock until its input ends.
+fn hold_the_lock(path: &Path) {
+    let _conn = duckdb::Connection::open(path).unwrap();
     println!("held");
     std::io::stdout().flush().unwrap();
     std::io::stdin().lines().next();
@@ -85,16 +80,15 @@ fn hold_the_lock() {
 
 #[test]
 fn a_writer_is_named() {
+    // The test starts itself once more, as the process that writes.
+    if let Some(path) = std::env::var_os("MXCP_TEST_LOCK") {
+        return hold_the_lock(Path::new(&path));
+    }
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("busy.duckdb");
     write_database(&path);
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "tests::files::hold_the_lock",
-            "--ignored",
-            "--nocapture",
-        ])
+        .args(["--exact", "tests::files::a_writer_is_named", "--nocapture"])
         .env("MXCP_TEST_LOCK", &path)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
