@@ -1,6 +1,8 @@
 //! Values that the author writes down for a type: defaults, examples, allowed values, arguments of
 //! tests and evals.
 
+use std::cell::LazyCell;
+
 use mxcp_artifact::{Format, TypeDef, TypeKind};
 use mxcp_base::{Code, Severity, SourceFile, codes};
 use mxcp_syntax::yaml::{Node, join_pointer};
@@ -23,7 +25,8 @@ pub(super) fn check_written(
     if !allowed_hold {
         return;
     }
-    let checked = Checked::new(ty);
+    // A validator is costly, and most types have nothing written beside them.
+    let checked = LazyCell::new(|| Checked::new(ty));
     if let (Some(default), true) = (&ty.default, node.get("default").is_some()) {
         let place = join_pointer(pointer, "default");
         // A default of null makes a value optional, whatever its type is. But clients read `enum` to the letter.
