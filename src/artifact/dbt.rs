@@ -14,7 +14,10 @@ use crate::{Digest, RelationName, SqlType};
 pub enum NodeKind {
     Seed,
     Model,
+    Snapshot,
     Test,
+    #[serde(rename = "unit_test")]
+    UnitTest,
 }
 
 impl NodeKind {
@@ -22,27 +25,120 @@ impl NodeKind {
         match self {
             Self::Seed => "seed",
             Self::Model => "model",
+            Self::Snapshot => "snapshot",
             Self::Test => "test",
+            Self::UnitTest => "unit_test",
         }
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Materialization {
     View,
     Table,
     Ephemeral,
+    Incremental,
+    /// A file beside the database, with a view over it.
+    External,
+    /// A materialisation that the project or one of its packages defines.
+    Custom(String),
 }
 
 impl Materialization {
-    pub fn as_str(self) -> &'static str {
+    pub fn as_str(&self) -> &str {
         match self {
             Self::View => "view",
             Self::Table => "table",
             Self::Ephemeral => "ephemeral",
+            Self::Incremental => "incremental",
+            Self::External => "external",
+            Self::Custom(name) => name,
         }
     }
+}
+
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum OnSchemaChange {
+    #[default]
+    Ignore,
+    Fail,
+    AppendNewColumns,
+    SyncAllColumns,
+}
+
+/// How an incremental model adds to what is there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct IncrementalSpec {
+    /// `append`, `delete+insert`, `merge`, `microbatch`, `insert_overwrite` or one of the project's
+    /// own; absent for dbt's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unique_key: Vec<String>,
+    #[serde(default)]
+    pub on_schema_change: OnSchemaChange,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub merge_update_columns: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub merge_exclude_columns: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub predicates: Vec<String>,
+    /// Of microbatches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_time: Option<String>,
+    /// `hour`, `day`, `month` or `year`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch_size: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begin: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lookback: Option<u32>,
+}
+
+/// Which columns tell that a row has changed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SnapshotStrategy {
+    Timestamp {
+        updated_at: String,
+    },
+    /// All columns when there are none.
+    Check {
+        columns: Vec<String>,
+    },
+}
+
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum HardDeletes {
+    #[default]
+    Ignore,
+    Invalidate,
+    NewRecord,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SnapshotSpec {
+    pub strategy: SnapshotStrategy,
+    /// Column names or one expression.
+    pub unique_key: Vec<String>,
+    #[serde(default)]
+    pub hard_deletes: HardDeletes,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_to_current: Option<String>,
+    /// `dbt_valid_from` and the others, to the names wanted instead.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub column_names: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pre_hooks: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub post_hooks: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -113,6 +209,15 @@ pub struct ModelSpec {
     pub pre_hooks: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub post_hooks: Vec<String>,
+    /// Of an incremental model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incremental: Option<IncrementalSpec>,
+    /// `full_refresh` of the configuration, which outranks the command line's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full_refresh: Option<bool>,
+    /// The code of a Python model; its node has no SQL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub python: Option<String>,
 }
 
 /// A seed's table: the types inferred from the whole file, or configured.
@@ -154,6 +259,16 @@ pub struct TestSpec {
     pub fail_calc: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
+    /// Where failing rows are kept; the node's relation then names the place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store_failures: Option<Materialization>,
+}
+
+/// A unit test: the runner asks for its SQL when it runs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct UnitTestSpec {
+    /// The model it tests.
+    pub model: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -161,7 +276,10 @@ pub struct TestSpec {
 pub enum NodeSpec {
     Seed(SeedSpec),
     Model(ModelSpec),
+    Snapshot(SnapshotSpec),
     Test(TestSpec),
+    #[serde(rename = "unit_test")]
+    UnitTest(UnitTestSpec),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -192,6 +310,12 @@ pub struct Node {
     pub columns: Vec<ColumnSpec>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub meta: BTreeMap<String, Value>,
+    /// The final configuration as dbt would print it, for selectors and for macros.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub config: BTreeMap<String, Value>,
+    /// The template asks the database or the state of the run: it is compiled again when it runs.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub live: bool,
     /// Of the source text.
     pub digest: Digest,
     pub spec: NodeSpec,
@@ -202,9 +326,69 @@ impl Node {
         match self.spec {
             NodeSpec::Seed(_) => NodeKind::Seed,
             NodeSpec::Model(_) => NodeKind::Model,
+            NodeSpec::Snapshot(_) => NodeKind::Snapshot,
             NodeSpec::Test(_) => NodeKind::Test,
+            NodeSpec::UnitTest(_) => NodeKind::UnitTest,
         }
     }
+}
+
+/// A table that the project reads and does not make.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Source {
+    /// `source.<package>.<source>.<table>`.
+    pub unique_id: String,
+    pub source: String,
+    pub name: String,
+    pub package: String,
+    pub path: String,
+    pub fqn: Vec<String>,
+    pub relation: RelationName,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<ColumnSpec>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub meta: BTreeMap<String, Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freshness: Option<Freshness>,
+}
+
+/// How old a source's newest row may be.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Freshness {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loaded_at_field: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loaded_at_query: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warn_after: Option<Age>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_after: Option<Age>,
+}
+
+/// A number of `minute`, `hour` or `day`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Age {
+    pub count: u32,
+    pub period: String,
+}
+
+/// What uses the project's relations outside it, for selectors.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Exposure {
+    pub unique_id: String,
+    pub name: String,
+    pub package: String,
+    pub path: String,
+    pub fqn: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    pub depends_on: Vec<String>,
 }
 
 /// All nodes of the project, sorted by unique id.
@@ -212,6 +396,19 @@ impl Node {
 pub struct DbtGraph {
     pub project: String,
     pub nodes: Vec<Node>,
+    /// Sorted by unique id, like the exposures.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<Source>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exposures: Vec<Exposure>,
+    /// Templates, rendered when the run begins and ends.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub on_run_start: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub on_run_end: Vec<String>,
+    /// The definitions of `selectors.yml`, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub selectors: BTreeMap<String, Value>,
 }
 
 impl DbtGraph {

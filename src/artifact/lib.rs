@@ -8,6 +8,7 @@
 pub mod catalog;
 pub mod contract;
 pub mod dbt;
+pub mod dbt_live;
 pub mod digest;
 pub mod endpoint;
 pub mod lock;

@@ -29,6 +29,8 @@ fn node(kind: &str, name: &str, path: &str, parents: &[&str], spec: NodeSpec) ->
         compiled_sql: String::new(),
         columns: Vec::new(),
         meta: BTreeMap::new(),
+        config: BTreeMap::new(),
+        live: false,
         digest: Digest::of(name),
         spec,
     }
@@ -60,6 +62,9 @@ pub(crate) fn model(
         constraints: Vec::new(),
         pre_hooks: Vec::new(),
         post_hooks: Vec::new(),
+        incremental: None,
+        full_refresh: None,
+        python: None,
     });
     let path = format!("models/{folder}/{name}.sql");
     Node {
@@ -84,6 +89,7 @@ pub(crate) fn data_test(
         warn_if: "!= 0".into(),
         fail_calc: "count(*)".into(),
         limit: None,
+        store_failures: None,
     });
     Node {
         compiled_sql: sql.into(),
@@ -126,6 +132,7 @@ pub(crate) fn graph(mut nodes: Vec<Node>) -> DbtGraph {
     DbtGraph {
         project: "shop".into(),
         nodes,
+        ..DbtGraph::default()
     }
 }
 

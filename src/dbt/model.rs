@@ -26,6 +26,14 @@ pub(crate) fn build(
                 None
             }
             Materialization::Ephemeral => None,
+            Materialization::Incremental
+            | Materialization::External
+            | Materialization::Custom(_) => {
+                return Err(Failure::new(format!(
+                    "models materialised as `{}` are not supported",
+                    model.materialized.as_str()
+                )));
+            }
         };
         run_hooks(connection, "post-hook", &model.post_hooks)?;
         Ok(rows)

@@ -12,7 +12,7 @@ use std::time::Instant;
 use duckdb::Connection;
 use mxcp_artifact::dbt::{Node, NodeSpec};
 
-use crate::database::Relations;
+use crate::database::{Failure, Relations};
 use crate::plan::Plan;
 use crate::result::{NodeResult, Observer, Outcome, Status};
 use crate::{Options, RunError, data_test, model, seed};
@@ -95,6 +95,10 @@ fn execute(connection: &Connection, shared: &Shared<'_>, node: &Node) -> Outcome
         ),
         NodeSpec::Model(spec) => model::build(connection, shared.relations, node, spec),
         NodeSpec::Test(spec) => data_test::run(connection, node, spec),
+        NodeSpec::Snapshot(_) | NodeSpec::UnitTest(_) => Err(Failure::new(format!(
+            "nodes of the kind {} are not supported",
+            node.kind().as_str()
+        ))),
     };
     outcome.unwrap_or_else(|failure| Outcome::error(failure.message))
 }

@@ -337,6 +337,8 @@ fn config_matches(node: &Node, keys: &[String], wanted: &str) -> bool {
             let materialized = match &node.spec {
                 NodeSpec::Seed(_) => "seed",
                 NodeSpec::Test(_) => "test",
+                NodeSpec::Snapshot(_) => "snapshot",
+                NodeSpec::UnitTest(_) => "unit",
                 NodeSpec::Model(model) => model.materialized.as_str(),
             };
             materialized == wanted

@@ -607,6 +607,7 @@ fn spec(config: &Map<String, Json>, at: &At, problems: &mut Vec<Problem>) -> Tes
         warn_if: text("warn_if", "!= 0"),
         fail_calc: text("fail_calc", "count(*)"),
         limit,
+        store_failures: None,
     }
 }
 

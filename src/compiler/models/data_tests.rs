@@ -152,6 +152,8 @@ fn test_node(db: &dyn Db, file: SourceFile, test: &CompiledTest) -> Node {
         compiled_sql: inline_ephemeral(db, &test.sql, &parents),
         columns: Vec::new(),
         meta: BTreeMap::new(),
+        config: BTreeMap::new(),
+        live: false,
         digest: Digest::of(test.sql.as_bytes()),
         spec: NodeSpec::Test(test.spec.clone()),
     }

@@ -27,6 +27,7 @@ pub fn dbt_graph(db: &dyn Db) -> DbtGraph {
     DbtGraph {
         project: project.def.name.clone(),
         nodes,
+        ..DbtGraph::default()
     }
 }
 
@@ -65,6 +66,9 @@ fn node(db: &dyn Db, file: SourceFile) -> Option<Node> {
             constraints: props.map(|p| p.constraints.clone()).unwrap_or_default(),
             pre_hooks: hooks(db, file, &config.pre_hooks)?,
             post_hooks: hooks(db, file, &config.post_hooks)?,
+            incremental: None,
+            full_refresh: None,
+            python: None,
         });
         (spec, compiled.sql.clone(), compiled.depends_on.clone())
     };
@@ -84,6 +88,8 @@ fn node(db: &dyn Db, file: SourceFile) -> Option<Node> {
             .map(|p| p.columns.iter().map(|c| c.spec.clone()).collect())
             .unwrap_or_default(),
         meta: config.meta.clone(),
+        config: std::collections::BTreeMap::new(),
+        live: false,
         digest: Digest::of(file.text(db).as_bytes()),
         spec,
     })
