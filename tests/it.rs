@@ -3,6 +3,7 @@
 mod cli;
 mod compat;
 mod existing;
+mod http;
 mod in_use;
 mod incremental;
 mod layering;
