@@ -1,5 +1,6 @@
 //! The integration tests: one binary, one module per subject.
 
+mod cache;
 mod cli;
 mod compat;
 mod existing;

@@ -15,6 +15,10 @@ pub trait System: Send + Sync {
     /// What tells that a file has changed, for every file that [`Self::read_tree`] would read.
     fn stamps(&self, wanted: &dyn Fn(&str) -> bool) -> io::Result<BTreeMap<String, Stamp>>;
 
+    /// The text of one file that the compiler wrote itself; `None` when there is none, or more than
+    /// `limit` bytes of it.
+    fn read_back(&self, path: &str, limit: u64) -> Option<String>;
+
     /// Writes a file so that readers see the old or the new content and nothing between.
     fn write(&self, path: &str, text: &str) -> io::Result<()>;
 }
@@ -128,6 +132,19 @@ impl System for OsSystem {
         Ok(out)
     }
 
+    fn read_back(&self, path: &str, limit: u64) -> Option<String> {
+        let path = self.root.join(path);
+        // Neither a pipe, which never ends, nor a link to somebody else's file.
+        let there = path.metadata().ok()?;
+        if !there.is_file()
+            || there.len() > limit
+            || leads_out(&std::fs::canonicalize(&self.root).ok()?, &path)
+        {
+            return None;
+        }
+        std::fs::read_to_string(path).ok()
+    }
+
     fn write(&self, path: &str, text: &str) -> io::Result<()> {
         let target = self.root.join(path);
         let home = std::fs::canonicalize(&self.root)?;
@@ -232,6 +249,10 @@ impl System for MemorySystem {
             .iter()
             .map(|(path, c)| (path.clone(), stamp(c)))
             .collect())
+    }
+
+    fn read_back(&self, path: &str, limit: u64) -> Option<String> {
+        self.get(path).filter(|text| text.len() as u64 <= limit)
     }
 
     fn write(&self, path: &str, text: &str) -> io::Result<()> {

@@ -5,6 +5,8 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use crate::analyze::is_change_word;
 use crate::facts::Facts;
 use crate::json::{Id, Node, Tree};
@@ -12,7 +14,7 @@ use crate::request::StatementKind;
 use crate::rows;
 use crate::tokens::{Token, to_range};
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Details {
     pub uses: Vec<ParameterUse>,
     /// Texts that are compared with a column for equality or order, or cast to a type.
@@ -28,14 +30,14 @@ pub struct Details {
 }
 
 /// Where a parameter stands by itself, not inside a larger expression.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ParameterUse {
     pub name: String,
     pub range: Option<Range<u32>>,
     pub place: UsePlace,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum UsePlace {
     /// Compared with a column.
     Column(Vec<String>),
@@ -54,14 +56,14 @@ pub enum UsePlace {
 }
 
 /// A text constant that must be read as something else, or be one of some values.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TextUse {
     pub text: String,
     pub range: Option<Range<u32>>,
     pub place: TextPlace,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum TextPlace {
     Column(Vec<String>),
     /// The type of a cast that has to succeed, as written.
@@ -69,7 +71,7 @@ pub enum TextPlace {
 }
 
 /// One item of a select list.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Item {
     /// The alias, or the name of the column; nothing for other expressions.
     pub name: Option<String>,
@@ -81,14 +83,14 @@ pub struct Item {
     pub constants: Vec<Constant>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Constant {
     pub kind: ConstantKind,
     pub text: String,
     pub range: Option<Range<u32>>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ConstantKind {
     Null,
     Boolean,
@@ -97,7 +99,7 @@ pub enum ConstantKind {
 }
 
 /// How many rows a query can have.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Rows {
     #[default]
     Unknown,
@@ -107,7 +109,7 @@ pub enum Rows {
     Equal(String, Vec<String>),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct UnusedCte {
     pub name: String,
     pub range: Range<u32>,
@@ -115,13 +117,13 @@ pub struct UnusedCte {
     pub until: u32,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Change {
     pub kind: ChangeKind,
     pub range: Range<u32>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ChangeKind {
     /// New rows in each call.
     Insert,

@@ -9,6 +9,7 @@
 mod analyze;
 mod bind;
 mod binder;
+mod cached;
 mod details;
 mod errors;
 mod facts;
@@ -32,7 +33,8 @@ mod unplaced;
 mod uses;
 mod walk;
 
-pub use binder::DuckDbBinder;
+pub use binder::{DuckDbBinder, engine_name};
+pub use cached::{CachedBinder, Memory};
 pub use details::{
     Change, ChangeKind, Constant, ConstantKind, Details, Item, ParameterUse, Rows, TextPlace,
     TextUse, UnusedCte, UsePlace,

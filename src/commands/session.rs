@@ -10,14 +10,19 @@ use mxcp_artifact::lock::LOCK_PATH;
 use mxcp_artifact::{CatalogSnapshot, Lock, Manifest};
 use mxcp_base::render::Sources;
 use mxcp_base::{Content, Diagnostic, FileSet, OsSystem, Severity, System as _, codes};
-use mxcp_catalog::{DuckDbBinder, IntrospectError, introspect};
+use mxcp_catalog::{CachedBinder, DuckDbBinder, IntrospectError, introspect};
 use mxcp_compiler::diagnostics::{file_diagnostics, project_diagnostics};
 use mxcp_compiler::documents::{site, unread_sources};
-use mxcp_compiler::inputs::{DatabaseProblem, Environment, set_environment, set_profile};
+use mxcp_compiler::inputs::{
+    DatabaseProblem, Environment, fingerprint, set_environment, set_profile,
+};
 use mxcp_compiler::site::SITE_FILE;
 use mxcp_compiler::{CompilerDatabase, is_source_file};
 use mxcp_runtime::Snapshot;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
+use super::cache::Cache;
 use super::config::{self, ConfigFile};
 use super::output::{self, Failure};
 
@@ -28,6 +33,7 @@ pub(crate) struct Session {
     /// The active profile.
     pub(crate) profile: String,
     pub(crate) config: ConfigFile,
+    cache: Arc<Cache>,
     /// Another process holds the database for writing.
     pub(crate) in_use: bool,
     /// The copy of it that was read instead.
@@ -49,10 +55,12 @@ impl Session {
     pub(crate) fn open_sources(profile: Option<&str>) -> Result<Self, Failure> {
         let root = find_root()?;
         let system = OsSystem::new(&root);
-        let mut db = CompilerDatabase::new(Arc::new(DuckDbBinder::new()));
+        let cache = Arc::new(Cache::new(system.clone()));
+        let binder = CachedBinder::new(DuckDbBinder::new(), cache.clone());
+        let mut db = CompilerDatabase::new(Arc::new(binder));
         db.sync_files(read_sources(&root, &system, &BTreeSet::new())?);
         // A source may be named in any way; only the endpoints know which files are theirs.
-        let named = unread_sources(&db);
+        let named = cache.remembered("named sources", &fingerprint(&db), || unread_sources(&db));
         if named.iter().any(|path| root.join(path).is_file()) {
             db.sync_files(read_sources(&root, &system, &named)?);
         }
@@ -70,6 +78,7 @@ impl Session {
             db,
             profile,
             config,
+            cache,
             in_use: false,
             snapshot: Cell::new(None),
         })
@@ -156,7 +165,17 @@ impl Session {
     }
 
     pub(crate) fn diagnostics(&self) -> Vec<Diagnostic> {
-        project_diagnostics(&self.db)
+        self.remembered("diagnostics", || project_diagnostics(&self.db))
+    }
+
+    /// What `work` finds out from the graph alone, if an earlier run did not find it out already.
+    pub(crate) fn remembered<T: Serialize + DeserializeOwned>(
+        &self,
+        question: &str,
+        work: impl FnOnce() -> T,
+    ) -> T {
+        self.cache
+            .remembered(question, &fingerprint(&self.db), work)
     }
 
     pub(crate) fn manifest(&self) -> Option<Manifest> {

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use mxcp_artifact::CatalogSnapshot;
+use mxcp_artifact::{CatalogSnapshot, Digest};
+use mxcp_base::{Content, FileSet};
 use salsa::Setter as _;
 
 /// Facts from outside the project. Names and presence only: no secret or environment value ever
@@ -52,4 +53,50 @@ pub fn set_environment<Db: salsa::Database>(db: &mut Db, environment: Environmen
     if *settings.environment(db) != environment {
         settings.set_environment(db).to(environment);
     }
+}
+
+/// Names all inputs together: whatever the compiler says of a project is a function of them, of the
+/// SQL engine and of itself. Every input has to be in here; `tests/cache.rs` counts them.
+pub fn fingerprint(db: &dyn crate::Db) -> Digest {
+    let mut text = Vec::new();
+    let mut add = |part: &[u8]| {
+        text.extend_from_slice(&(part.len() as u64).to_le_bytes());
+        text.extend_from_slice(part);
+    };
+    let settings = Settings::get(db);
+    let Environment {
+        catalog,
+        live,
+        database_problem,
+        user_profiles,
+        secret_names,
+    } = settings.environment(db);
+    add(format!(
+        "{:?}",
+        (
+            settings.profile(db),
+            live,
+            database_problem,
+            user_profiles,
+            secret_names
+        )
+    )
+    .as_bytes());
+    add(serde_json::to_string(catalog.as_ref())
+        .unwrap_or_default()
+        .as_bytes());
+    for (path, file) in FileSet::get(db).files(db) {
+        add(path.as_bytes());
+        match file.content(db) {
+            Content::Text(text) => add(text.as_bytes()),
+            Content::Missing => add(b"missing"),
+            Content::Unreadable(reason) => add(reason.as_bytes()),
+        }
+        add(match file.content(db) {
+            Content::Text(_) => b"t",
+            Content::Missing => b"m",
+            Content::Unreadable(_) => b"u",
+        });
+    }
+    Digest::of(text)
 }
