@@ -1,9 +1,9 @@
 //! Inputs beside the source files: the chosen profile and what is known of the world outside.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use mxcp_artifact::CatalogSnapshot;
+use mxcp_artifact::{CatalogSnapshot, Column};
 use salsa::Setter as _;
 
 /// Facts from outside the project. Names and presence only: no secret or environment value ever
@@ -20,6 +20,8 @@ pub struct Environment {
     pub user_profiles: Option<BTreeSet<String>>,
     /// The names of the secrets it has for this project, in any profile; `None` when nobody looked.
     pub secret_names: Option<BTreeSet<String>>,
+    /// The columns of local files that SQL reads, by the call that reads them.
+    pub files: BTreeMap<String, Vec<Column>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
