@@ -1,5 +1,6 @@
 //! Prompts: their messages as templates over the parameters.
 
+mod choices;
 mod known;
 
 use std::collections::BTreeSet;
@@ -52,6 +53,9 @@ pub(super) fn check_messages(file: SourceFile, def: &EndpointDef, findings: &mut
             }
             check_names(def, &origin, text, &template, findings);
             check_filters(&origin, &template, findings);
+            if template.errors.is_empty() {
+                choices::check_choices(def, &origin, text, findings);
+            }
             check_attributes(def, &origin, &template, findings);
             used.extend(template.undeclared.into_iter().map(|(name, _)| name));
         }
