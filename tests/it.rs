@@ -4,6 +4,7 @@ mod cache;
 mod cli;
 mod compat;
 mod existing;
+mod http;
 mod in_use;
 mod incremental;
 mod layering;

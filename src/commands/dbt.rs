@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use mxcp_artifact::dbt::Node;
+use mxcp_artifact::dbt_live::RunFacts;
 use mxcp_base::render::Format;
 use mxcp_base::{Code, Severity, codes};
-use mxcp_dbt::{Command, NodeResult, Observer, Options, Status, Summary};
+use mxcp_dbt::{Command, Helpers, NodeResult, Observer, Options, Status, Summary};
 use serde_json::json;
 
 use super::output::{self, Failure};
@@ -99,11 +100,18 @@ pub(crate) fn run(args: &Args) -> u8 {
     let options = Options {
         root: session.root.clone(),
         database: session.database(),
-        select: selection.select.clone(),
-        exclude: selection.exclude.clone(),
-        full_refresh: selection.full_refresh,
+        selection: mxcp_dbt::Selection {
+            select: selection.select.clone(),
+            exclude: selection.exclude.clone(),
+        },
+        facts: RunFacts {
+            full_refresh: selection.full_refresh,
+            which: command.as_str().to_owned(),
+            ..RunFacts::default()
+        },
         fail_fast: selection.fail_fast,
         threads: selection.threads,
+        ..Options::default()
     };
     if let Some(parent) = options.database.parent()
         && let Err(e) = std::fs::create_dir_all(parent)
@@ -112,7 +120,7 @@ pub(crate) fn run(args: &Args) -> u8 {
         return output::fail(args.json_output, &failure);
     }
     let mut progress = Progress::new(args.json_output);
-    let summary = mxcp_dbt::run(graph, command, &options, &mut progress);
+    let summary = mxcp_dbt::run(graph, command, &options, Helpers::default(), &mut progress);
     progress.bar.finish_and_clear();
     match summary {
         Ok(summary) => report(&summary, args.json_output),
@@ -243,6 +251,8 @@ fn result_line(index: usize, total: usize, result: &NodeResult, color: bool) -> 
         Status::Error => ("ERROR", "\u{1b}[31m"),
         Status::Fail => ("FAIL", "\u{1b}[31m"),
         Status::Skipped => ("SKIP", "\u{1b}[33m"),
+        Status::PartialSuccess => ("PARTIAL", "\u{1b}[33m"),
+        Status::NoOp => ("NO-OP", "\u{1b}[32m"),
     };
     let (on, off) = if color {
         (style, "\u{1b}[0m")

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mxcp_artifact::dbt::{DbtGraph, NodeKind};
+use mxcp_artifact::dbt::{DbtGraph, NodeKind, NodeSpec};
 use petgraph::Direction;
 use petgraph::algo::{tarjan_scc, toposort};
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -69,6 +69,9 @@ impl Dag {
                     .map(|i| (test, i)),
             );
         }
+        for unit in 0..graph.nodes.len() {
+            self.put_before_its_model(graph, unit);
+        }
         for (test, node) in added {
             self.edges
                 .update_edge(NodeIndex::new(test), NodeIndex::new(node), ());
@@ -77,6 +80,32 @@ impl Dag {
             self.order = order;
         }
         self
+    }
+
+    /// A unit test needs what its model reads, and the model waits for the verdict.
+    fn put_before_its_model(&mut self, graph: &DbtGraph, unit: usize) {
+        let NodeSpec::UnitTest(spec) = &graph.nodes[unit].spec else {
+            return;
+        };
+        let Ok(model) = graph
+            .nodes
+            .binary_search_by(|node| node.unique_id.as_str().cmp(&spec.model))
+        else {
+            return;
+        };
+        let (unit, model) = (NodeIndex::new(unit), NodeIndex::new(model));
+        if let Some(edge) = self.edges.find_edge(model, unit) {
+            self.edges.remove_edge(edge);
+        }
+        let parents: Vec<NodeIndex> = self
+            .edges
+            .neighbors_directed(model, Direction::Incoming)
+            .filter(|&parent| parent != unit && !is_unit_test(graph, parent.index()))
+            .collect();
+        for parent in parents {
+            self.edges.update_edge(parent, unit, ());
+        }
+        self.edges.update_edge(unit, model, ());
     }
 
     pub(crate) fn order(&self) -> &[usize] {
@@ -140,6 +169,10 @@ impl Dag {
         }
         found
     }
+}
+
+fn is_unit_test(graph: &DbtGraph, i: usize) -> bool {
+    graph.nodes[i].kind() == NodeKind::UnitTest
 }
 
 fn sorted(edges: &DiGraph<(), ()>) -> Option<Vec<usize>> {

@@ -4,69 +4,52 @@
 //! It reads a `DbtGraph` and nothing else: no YAML, no Jinja, no terminal, no compiler. What goes
 //! wrong in a node is a result; only what keeps a run from starting is a `RunError`.
 
-mod contract;
 mod dag;
 mod data_test;
 mod database;
 mod error;
 mod glob;
-mod model;
+mod job;
+mod materialize;
+mod moment;
+mod options;
 mod plan;
+mod relations;
 mod result;
 mod schedule;
-mod seed;
 pub mod select;
+mod unit_test;
+mod warehouse;
 
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
-mod tests;
+mod runs;
 
-use std::path::PathBuf;
 use std::time::Instant;
 
-use duckdb::Connection;
 use mxcp_artifact::dbt::{DbtGraph, Node};
 
+use database::Database;
 use plan::Plan;
+use relations::Relations;
+use schedule::Shared;
 
 pub use error::RunError;
-pub use result::{Counts, NodeResult, Observer, Silent, Status, Summary};
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Command {
-    Seed,
-    /// Models only.
-    Run,
-    Test,
-    /// Everything: what a test guards waits for the test.
-    Build,
-}
-
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// The project's folder: seed files and the data files of models are found below it.
-    pub root: PathBuf,
-    pub database: PathBuf,
-    /// Selectors; all nodes when there is none.
-    pub select: Vec<String>,
-    pub exclude: Vec<String>,
-    /// Every run replaces whole relations; this only changes how seeds are reported.
-    pub full_refresh: bool,
-    /// Start no further node after the first failure.
-    pub fail_fast: bool,
-    /// Nodes run at the same time, at least one.
-    pub threads: usize,
-}
+pub use moment::Moment;
+pub use options::{Command, Helpers, Interrupt, Options, PythonJob, PythonModels};
+pub use result::{Batches, Counts, NodeResult, Observer, Silent, Status, Summary, Timing};
+pub use select::Selection;
 
 /// Opens the database and runs the selected nodes. An empty selection opens nothing.
 ///
-/// The engine's file lock holds other processes off, but not this one: where the process has the
-/// database open already, `run_on` must be used instead, or two instances write one file.
+/// The engine's file lock holds other processes off, but not this one: nothing else in the process
+/// may have the database open meanwhile, or two instances write one file.
 pub fn run(
     graph: &DbtGraph,
     command: Command,
     options: &Options,
+    helpers: Helpers<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Summary, RunError> {
     let started = Instant::now();
@@ -74,33 +57,20 @@ pub fn run(
     if plan.nodes.is_empty() {
         return Ok(Summary::default());
     }
-    let connection = database::open(options)?;
-    execute(&connection, &plan, options, observer, started)
-}
-
-/// Runs on a database that is open already; `options.database` is not looked at.
-pub fn run_on(
-    connection: &Connection,
-    graph: &DbtGraph,
-    command: Command,
-    options: &Options,
-    observer: &mut dyn Observer,
-) -> Result<Summary, RunError> {
-    let started = Instant::now();
-    let plan = Plan::new(graph, command, options)?;
-    execute(connection, &plan, options, observer, started)
-}
-
-fn execute(
-    connection: &Connection,
-    plan: &Plan<'_>,
-    options: &Options,
-    observer: &mut dyn Observer,
-    started: Instant,
-) -> Result<Summary, RunError> {
-    let relations = database::Relations::load(connection)?;
-    database::create_schemas(connection, plan.nodes.iter().copied())?;
-    let results = schedule::run(connection, plan, &relations, options, observer)?;
+    let database = Database::open(options)?;
+    let connection = database.connect()?;
+    let relations = Relations::load(&connection)?;
+    relations::create_schemas(&connection, plan.nodes.iter().copied())?;
+    drop(connection);
+    let shared = Shared {
+        graph,
+        plan: &plan,
+        database: &database,
+        relations: &relations,
+        options,
+        helpers,
+    };
+    let results = schedule::run(&shared, observer);
     Ok(Summary {
         results,
         seconds: started.elapsed().as_secs_f64(),

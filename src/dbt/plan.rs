@@ -26,7 +26,12 @@ impl<'g> Plan<'g> {
         options: &Options,
     ) -> Result<Self, RunError> {
         let mut dag = Dag::new(graph)?;
-        let mut chosen = select::positions(graph, &dag, &options.select, &options.exclude)?;
+        let mut chosen = select::positions(
+            graph,
+            &dag,
+            &options.selection.select,
+            &options.selection.exclude,
+        )?;
         chosen.retain(|&i| runs(command, &graph.nodes[i]));
         if command == Command::Build {
             dag = dag.with_test_edges(graph);
@@ -73,7 +78,8 @@ fn runs(command: Command, node: &Node) -> bool {
     match command {
         Command::Seed => node.kind() == NodeKind::Seed,
         Command::Run => node.kind() == NodeKind::Model,
-        Command::Test => node.kind() == NodeKind::Test,
+        Command::Snapshot => node.kind() == NodeKind::Snapshot,
+        Command::Test => matches!(node.kind(), NodeKind::Test | NodeKind::UnitTest),
         Command::Build => true,
     }
 }

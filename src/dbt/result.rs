@@ -5,6 +5,9 @@ use std::fmt;
 use mxcp_artifact::dbt::{Node, NodeKind};
 use serde::Serialize;
 
+use crate::materialize::Span;
+use crate::moment::Moment;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
@@ -20,6 +23,12 @@ pub enum Status {
     Pass,
     /// Not run, because something before it failed.
     Skipped,
+    /// Some batches of a microbatch model failed.
+    #[serde(rename = "partial success")]
+    PartialSuccess,
+    /// There is nothing to run, e.g. for an exposure.
+    #[serde(rename = "no-op")]
+    NoOp,
 }
 
 impl Status {
@@ -31,12 +40,14 @@ impl Status {
             Self::Warn => "warn",
             Self::Pass => "pass",
             Self::Skipped => "skipped",
+            Self::PartialSuccess => "partial success",
+            Self::NoOp => "no-op",
         }
     }
 
     /// Whether what depends on the node must not run.
     pub fn blocks(self) -> bool {
-        matches!(self, Self::Error | Self::Fail)
+        matches!(self, Self::Error | Self::Fail | Self::PartialSuccess)
     }
 }
 
@@ -64,6 +75,49 @@ pub struct NodeResult {
     pub compiled_sql: String,
     /// The quoted relation, for nodes that have one.
     pub relation: Option<String>,
+    #[serde(skip)]
+    pub timing: Timing,
+    /// Of microbatch models.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batches: Option<Batches>,
+}
+
+/// When a node ran, and on which thread.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Timing {
+    pub started: Option<Moment>,
+    pub ended: Option<Moment>,
+    /// From 1; 0 for the thread of the command itself.
+    pub worker: usize,
+}
+
+/// The batches of a microbatch model that were built, and those that were not.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batches {
+    pub(crate) successful: Vec<Span>,
+    pub(crate) failed: Vec<Span>,
+}
+
+impl Batches {
+    /// dbt's form: pairs of the bounds.
+    pub fn json(&self) -> serde_json::Value {
+        let pairs = |spans: &[Span]| -> Vec<[String; 2]> {
+            spans
+                .iter()
+                .map(|span| [span.start.rfc3339(), span.end.rfc3339()])
+                .collect()
+        };
+        serde_json::json!({
+            "successful": pairs(&self.successful),
+            "failed": pairs(&self.failed),
+        })
+    }
+}
+
+impl Serialize for Batches {
+    fn serialize<S: serde::Serializer>(&self, ser: S) -> Result<S::Ok, S::Error> {
+        self.json().serialize(ser)
+    }
 }
 
 fn kind_name<S: serde::Serializer>(kind: &NodeKind, ser: S) -> Result<S::Ok, S::Error> {
@@ -71,8 +125,23 @@ fn kind_name<S: serde::Serializer>(kind: &NodeKind, ser: S) -> Result<S::Ok, S::
 }
 
 impl NodeResult {
-    pub(crate) fn new(node: &Node, outcome: Outcome, seconds: f64) -> Self {
+    pub(crate) fn new(node: &Node, outcome: Outcome, timing: Timing) -> Self {
+        let seconds = match (timing.started, timing.ended) {
+            (Some(started), Some(ended)) => (ended.micros() - started.micros()) as f64 / 1e6,
+            _ => 0.0,
+        };
+        // A test has a relation only where its failures are kept.
+        let relation = node
+            .relation
+            .as_ref()
+            .filter(|_| node.kind() != NodeKind::Test || outcome.kept);
         Self {
+            relation: relation.map(|r| r.quoted()),
+            timing,
+            batches: outcome.batches,
+            compiled_sql: outcome
+                .compiled
+                .unwrap_or_else(|| node.compiled_sql.clone()),
             unique_id: node.unique_id.clone(),
             name: node.name.clone(),
             kind: node.kind(),
@@ -82,8 +151,6 @@ impl NodeResult {
             failures: outcome.failures,
             rows_affected: outcome.rows_affected,
             seconds,
-            compiled_sql: node.compiled_sql.clone(),
-            relation: node.relation.as_ref().map(|r| r.quoted()),
         }
     }
 }
@@ -95,15 +162,28 @@ pub(crate) struct Outcome {
     pub(crate) message: Option<String>,
     pub(crate) failures: Option<u64>,
     pub(crate) rows_affected: Option<u64>,
+    /// The SQL that was run, where it is not the graph's.
+    pub(crate) compiled: Option<String>,
+    /// The failing rows were kept.
+    pub(crate) kept: bool,
+    pub(crate) batches: Option<Batches>,
 }
 
 impl Outcome {
+    pub(crate) fn compiled(mut self, sql: &str) -> Self {
+        self.compiled = Some(sql.to_owned());
+        self
+    }
+
     pub(crate) fn of(status: Status, message: Option<String>) -> Self {
         Self {
             status,
             message,
             failures: None,
             rows_affected: None,
+            compiled: None,
+            kept: false,
+            batches: None,
         }
     }
 
@@ -126,6 +206,9 @@ pub struct Counts {
     pub warn: usize,
     pub error: usize,
     pub skip: usize,
+    pub no_op: usize,
+    /// Models some of whose batches failed.
+    pub partial: usize,
     pub total: usize,
 }
 
@@ -148,6 +231,8 @@ impl Summary {
                 Status::Warn => counts.warn += 1,
                 Status::Error | Status::Fail => counts.error += 1,
                 Status::Skipped => counts.skip += 1,
+                Status::PartialSuccess => counts.partial += 1,
+                Status::NoOp => counts.no_op += 1,
             }
         }
         counts
@@ -160,7 +245,7 @@ impl Summary {
 
     pub fn succeeded(&self) -> bool {
         let counts = self.counts();
-        counts.error == 0 && counts.skip == 0
+        counts.error == 0 && counts.skip == 0 && counts.partial == 0
     }
 
     /// 0 when everything ran and passed or warned, else 1.
@@ -178,6 +263,8 @@ impl Summary {
 pub trait Observer {
     fn started(&mut self, index: usize, total: usize, node: &Node);
     fn finished(&mut self, index: usize, total: usize, result: &NodeResult);
+    /// A line of a template or of the runner, for people.
+    fn note(&mut self, _line: &str) {}
 }
 
 /// Watches nothing.

@@ -12,6 +12,14 @@ use serde_json::Value;
 use crate::dag::Dag;
 use crate::{RunError, glob};
 
+/// What the command line selects.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Selection {
+    /// Selectors; all nodes when there is none.
+    pub select: Vec<String>,
+    pub exclude: Vec<String>,
+}
+
 /// The nodes selected, in graph order.
 pub fn select<'g>(
     graph: &'g DbtGraph,

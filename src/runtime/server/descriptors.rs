@@ -137,8 +137,11 @@ fn config(manifest: &Manifest) -> ServerConfig {
     )]
     let capabilities = ServerCapabilities::builder()
         .enable_tools()
+        .enable_tool_list_changed()
         .enable_resources()
+        .enable_resources_list_changed()
         .enable_prompts()
+        .enable_prompts_list_changed()
         .enable_completions()
         .enable_logging()
         .build();

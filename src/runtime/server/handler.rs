@@ -13,16 +13,19 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use mxcp_artifact::{Body, Endpoint, EndpointKind};
+use axum::http::request::Parts;
+use mxcp_artifact::{Body, Endpoint, EndpointKind, Manifest};
 use rmcp::model::*;
-use rmcp::service::RequestContext;
+use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::{Map, Value};
 
 use super::calls::{Calls, Lost};
+use super::changes::{self, Changes};
 use super::descriptors::{Descriptors, Target};
 use super::failure::{self, Author};
 use super::messages::{Inbox, Outbox, rank};
+use super::metrics::{Ended, Metrics};
 use super::page::{PAGE_SIZE, page};
 use super::sql_tools::SqlTool;
 use super::{completion, prompts, reading, tools};
@@ -44,6 +47,8 @@ struct Shared {
     runtime: Arc<Runtime>,
     descriptors: ArcSwap<Descriptors>,
     calls: Arc<Calls>,
+    metrics: Metrics,
+    changes: Changes,
 }
 
 const UNSET: u8 = u8::MAX;
@@ -56,9 +61,46 @@ impl Server {
                 runtime,
                 descriptors,
                 calls,
+                metrics: Metrics::default(),
+                changes: Changes::default(),
             }),
             level: Arc::new(AtomicU8::new(UNSET)),
         }
+    }
+
+    /// The same server for another client.
+    pub(super) fn for_client(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            level: Arc::new(AtomicU8::new(UNSET)),
+        }
+    }
+
+    pub(super) fn manifest(&self) -> Arc<Manifest> {
+        self.shared.runtime.manifest()
+    }
+
+    pub(super) fn calls(&self) -> &Calls {
+        &self.shared.calls
+    }
+
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
+    }
+
+    /// Tells clients from now on when another manifest changes what they have listed. Must be called
+    /// inside a runtime; ends with it.
+    pub(super) fn announce_changes(&self) {
+        let mut replaced = self.shared.runtime.replacements();
+        let server = self.clone();
+        tokio::spawn(async move {
+            let mut before = server.descriptors();
+            while replaced.changed().await.is_ok() {
+                let after = server.descriptors();
+                server.shared.changes.announce(&before, &after).await;
+                before = after;
+            }
+        });
     }
 
     /// The descriptors of the manifest that is served now.
@@ -84,7 +126,7 @@ impl Server {
         context: &RequestContext<RoleServer>,
         endpoint: Option<&Endpoint>,
     ) -> (Caller, Option<Inbox>) {
-        let mut caller = Caller::default();
+        let mut caller = caller_of(context);
         if !endpoint.is_some_and(|e| matches!(e.body, Body::Python(_))) {
             return (caller, None);
         }
@@ -100,6 +142,7 @@ impl Server {
         cancel: &Cancel,
         inbox: Option<Inbox>,
         work: impl FnOnce(&Runtime) -> T + Send + 'static,
+        failed: impl Fn(&T) -> bool + Send,
     ) -> Result<T, Lost> {
         let runtime = Arc::clone(&self.shared.runtime);
         let started = Instant::now();
@@ -109,6 +152,16 @@ impl Server {
             .run(context, cancel, inbox, move || work(&runtime))
             .await;
         let (method, name) = request;
+        let ended = match &result {
+            Ok(value) if failed(value) => Ended::Failed,
+            Ok(_) => Ended::Ok,
+            Err(Lost::Cancelled | Lost::Stopped) => Ended::Cancelled,
+            Err(Lost::Crashed) => Ended::Failed,
+            Err(Lost::Refused) => Ended::Refused,
+        };
+        self.shared
+            .metrics
+            .record(method, name, ended, started.elapsed());
         tracing::debug!(
             method,
             name,
@@ -143,9 +196,16 @@ impl Server {
                 .unwrap_or_else(|text| tools::failure_text(&call.id, &text)),
             Err(error) => tools::failure(&call.id, &error, Author::Project),
         };
-        self.run(context, ("tools/call", name), &cancel, inbox, work)
-            .await
-            .map_err(|lost| failure::lost(lost, name))
+        self.run(
+            context,
+            ("tools/call", name),
+            &cancel,
+            inbox,
+            work,
+            is_error,
+        )
+        .await
+        .map_err(|lost| failure::lost(lost, name))
     }
 
     async fn call_sql_tool(
@@ -167,9 +227,36 @@ impl Server {
             }
             Err(error) => tools::failure(name, &error, Author::Client),
         };
-        self.run(context, ("tools/call", name), &cancel, inbox, work)
-            .await
-            .map_err(|lost| failure::lost(lost, name))
+        self.run(
+            context,
+            ("tools/call", name),
+            &cancel,
+            inbox,
+            work,
+            is_error,
+        )
+        .await
+        .map_err(|lost| failure::lost(lost, name))
+    }
+}
+
+fn is_error(result: &CallToolResult) -> bool {
+    result.is_error == Some(true)
+}
+
+/// Who calls, as far as the transport tells.
+fn caller_of(context: &RequestContext<RoleServer>) -> Caller {
+    let Some(parts) = context.extensions.get::<Parts>() else {
+        return Caller::default();
+    };
+    let headers = parts
+        .headers
+        .iter()
+        .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
+        .collect();
+    Caller {
+        headers,
+        ..Caller::default()
     }
 }
 
@@ -222,6 +309,22 @@ impl ServerHandler for Server {
         Ok(DiscoverResult::from_server_info(versions, self.get_info())
             .with_ttl_ms(LIST_TTL)
             .with_cache_scope(CacheScope::Public))
+    }
+
+    async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        self.shared.changes.add(context.peer);
+    }
+
+    fn accepted_subscription_filter(
+        &self,
+        requested: &SubscriptionFilter,
+    ) -> Option<SubscriptionFilter> {
+        Some(changes::accepted(requested))
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        self.shared.changes.listen(&context).await;
+        Ok(())
     }
 
     async fn set_level(
@@ -298,7 +401,7 @@ impl ServerHandler for Server {
         let (outbox, inbox) = Outbox::new(&context, self.level());
         let caller = Caller {
             messages: Some(Arc::new(outbox)),
-            ..Caller::default()
+            ..caller_of(&context)
         };
         let cancel = Cancel::default();
         let stop = cancel.clone();
@@ -311,6 +414,7 @@ impl ServerHandler for Server {
                 &cancel,
                 Some(inbox),
                 work,
+                Result::is_err,
             )
             .await
             .map_err(|lost| failure::lost(lost, &request.uri))??;
@@ -348,6 +452,7 @@ impl ServerHandler for Server {
                 &cancel,
                 inbox,
                 work,
+                Result::is_err,
             )
             .await
             .map_err(|lost| failure::lost(lost, &request.name))??;

@@ -14,7 +14,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::stdio::{End, Patience, ServeError, serve};
+use super::ending::{End, Patience};
+use super::stdio::{ServeError, serve};
 use crate::{Options, Runtime, UserConfig};
 
 const PATIENCE: Duration = Duration::from_secs(20);

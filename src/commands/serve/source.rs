@@ -1,7 +1,6 @@
-//! `mxcp serve`: serves the manifest, building it first when it is missing or stale.
+//! Which manifest is served: the one on disk if it matches its sources, else a new one.
 
 use std::io::IsTerminal as _;
-use std::sync::Arc;
 
 use mxcp_artifact::manifest::MANIFEST_PATH;
 use mxcp_artifact::{Digest, Manifest};
@@ -11,106 +10,15 @@ use mxcp_compiler::diagnostics::file_diagnostics;
 use mxcp_compiler::documents::{DocumentKind, document_kind, endpoint_def, endpoint_files};
 use mxcp_compiler::ir::is_served;
 use mxcp_compiler::site::SITE_FILE;
-use mxcp_runtime::Runtime;
 use serde_json::json;
 
-use super::config::Need;
-use super::output::{self, Failure};
-use super::run::{Common, runtime_options};
-use super::session::Session;
-use super::{CLEAN, FAILED, build};
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// How clients connect; only stdio is available so far
-    #[arg(long, value_enum)]
-    transport: Option<Transport>,
-    /// Refuse to start unless the manifest and mxcp.lock match the sources
-    #[arg(long)]
-    locked: bool,
-    /// Offer the built-in SQL tools, whatever the site file says
-    #[arg(long, value_name = "BOOL")]
-    sql_tools: Option<bool>,
-    /// Serve the endpoints that are free of errors and leave the others out
-    #[arg(long)]
-    ignore_errors: bool,
-    #[command(flatten)]
-    common: Common,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Transport {
-    Stdio,
-    StreamableHttp,
-    Sse,
-}
-
-pub(crate) fn run(args: &Args) -> u8 {
-    let json = args.common.json_output;
-    match args.transport {
-        Some(Transport::Stdio) => {}
-        Some(Transport::StreamableHttp | Transport::Sse) | None => {
-            return output::fail(
-                json,
-                &Failure::new("only the stdio transport is available in this version")
-                    .help("run `mxcp serve --transport stdio`"),
-            );
-        }
-    }
-    let mut session = match Session::open_sources(args.common.profile.as_deref()) {
-        Ok(session) => session,
-        Err(failure) => return output::fail(json, &failure),
-    };
-    let mut manifest = match current_manifest(&mut session, args) {
-        Ok(manifest) => manifest,
-        Err(code) => return code,
-    };
-    if let Some(enabled) = args.sql_tools {
-        manifest.project.sql_tools.enabled = enabled;
-    }
-    let options = match runtime_options(
-        &session,
-        &manifest.project.name,
-        &args.common,
-        "stdio",
-        Need::Everything,
-    ) {
-        Ok(options) => options,
-        Err(failure) => return output::fail(json, &failure),
-    };
-    // From here on nothing else may read standard input or write to standard output, not even an
-    // `on_init` hook.
-    let streams =
-        mxcp_python::take_stdin().and_then(|input| Ok((input, mxcp_python::take_stdout()?)));
-    let (input, protocol) = match streams {
-        Ok(files) => files,
-        Err(e) => {
-            return output::fail(
-                json,
-                &Failure::new(format!("standard input or output is unusable: {e}")),
-            );
-        }
-    };
-    output::log_to_stderr(args.common.debug);
-    // The compiler's memory is not needed any more: the server knows the manifest only.
-    drop(session);
-    let runtime = match Runtime::start(Arc::new(manifest), options) {
-        Ok(runtime) => Arc::new(runtime),
-        Err(error) => return output::fail(json, &Failure::new(error.to_string())),
-    };
-    let served = mxcp_runtime::server::serve_stdio_on(runtime.clone(), input, protocol);
-    runtime.shutdown();
-    match served {
-        Ok(()) => CLEAN,
-        Err(error) => {
-            output::eprint(&format!("Error: the server stopped: {error}\n"));
-            FAILED
-        }
-    }
-}
+use super::super::output::{self, Failure};
+use super::super::session::Session;
+use super::super::{FAILED, build};
+use super::Args;
 
 /// The manifest on disk if it matches the sources, else a new one.
-fn current_manifest(session: &mut Session, args: &Args) -> Result<Manifest, u8> {
+pub(super) fn current_manifest(session: &mut Session, args: &Args) -> Result<Manifest, u8> {
     let json = args.common.json_output;
     let stored = Manifest::read(&session.root.join(MANIFEST_PATH));
     if let Ok(manifest) = stored {

@@ -7,24 +7,36 @@ use std::path::Path;
 
 use csv::{ByteRecord, ReaderBuilder};
 use duckdb::Connection;
-use mxcp_artifact::SqlType;
 use mxcp_artifact::catalog::{quote_identifier, quote_literal};
 use mxcp_artifact::dbt::{Node, SeedSpec};
+use mxcp_artifact::dbt_live::RunFacts;
+use mxcp_artifact::{RelationKind, SqlType};
+use serde_json::Value;
 
-use crate::database::{Failure, Relations, in_transaction};
-use crate::model::{beside, hide_temporary_name, take_place, target};
+use super::table::take_place;
+use super::{beside, hide_temporary_name};
+use crate::database::Failure;
+use crate::job::{Job, Run};
 use crate::result::Outcome;
 
 pub(crate) fn load(
+    run: &Run<'_>,
     connection: &Connection,
-    relations: &Relations,
     node: &Node,
     seed: &SeedSpec,
-    root: &Path,
-    full_refresh: bool,
+    facts: &RunFacts,
 ) -> Result<Outcome, Failure> {
-    let target = target(node)?;
-    let file = root.join(&node.path);
+    let job = Job::new(
+        run,
+        connection,
+        node,
+        &hooks(node, "pre-hook"),
+        &hooks(node, "post-hook"),
+        None,
+        facts,
+    )?;
+    let target = job.target()?;
+    let file = run.options.root.join(&node.path);
     check_rows(&file, node, seed).map_err(Failure::new)?;
     let built = beside(target);
     let columns: Vec<String> = seed
@@ -34,21 +46,47 @@ pub(crate) fn load(
         .collect();
     let create = format!("create table {} ({})", built.quoted(), columns.join(", "));
     let copy = copy(&built.quoted(), &file, node, seed).map_err(Failure::new)?;
-    let rows = in_transaction(connection, || {
-        relations.drop(connection, &built)?;
-        connection.execute_batch(&create)?;
-        let rows = connection
-            .execute(&copy, [])
-            .map_err(|error| bad_row(error, node))?;
-        take_place(connection, relations, &built, target)?;
-        Ok(rows)
-    })
-    .map_err(|failure| hide_temporary_name(failure, target))?;
-    let verb = if full_refresh { "CREATE" } else { "INSERT" };
+    let rows = job
+        .around(|| {
+            run.relations.drop(connection, &built)?;
+            connection.execute_batch(&create)?;
+            let rows = if run.options.empty {
+                0
+            } else {
+                connection
+                    .execute(&copy, [])
+                    .map_err(|error| bad_row(error, node))?
+            };
+            take_place(connection, run.relations, &built, target)?;
+            job.persist_docs("table", target)?;
+            Ok(rows)
+        })
+        .map_err(|failure| hide_temporary_name(failure, target))?;
+    run.relations.set(target, RelationKind::Table);
+    let verb = if facts.full_refresh {
+        "CREATE"
+    } else {
+        "INSERT"
+    };
     Ok(Outcome::built(
         format!("{verb} {rows}"),
         Some(u64::try_from(rows).unwrap_or(u64::MAX)),
     ))
+}
+
+/// Hooks of a seed stand in its configuration alone; those that are templates are left out.
+fn hooks(node: &Node, key: &str) -> Vec<String> {
+    let listed = node.config.get(key).and_then(Value::as_array);
+    listed
+        .map(|hooks| {
+            hooks
+                .iter()
+                .filter_map(|hook| hook.get("sql").unwrap_or(hook).as_str())
+                .filter(|sql| !sql.contains("{{") && !sql.contains("{%"))
+                .map(str::to_owned)
+                .collect()
+        })
+        .unwrap_or_default()
 }
 
 /// Every row has as many values as the header, and the header as many as when it was compiled.

@@ -6,7 +6,7 @@ use mxcp_artifact::catalog::quote_identifier;
 use mxcp_artifact::dbt::{ColumnSpec, Constraint, ConstraintKind, Node};
 
 /// A column as the model's query returns it: name and type.
-pub(crate) type Returned = (String, String);
+pub(crate) type Returned = crate::relations::Column;
 
 /// The `create table` statement. A fully declared model gets its columns in declared order; else
 /// the query's order holds, and undeclared columns keep the type the query gives them.

@@ -1,6 +1,12 @@
 //! Whole runs on a database file.
 #![allow(clippy::unwrap_used)]
 
+mod external;
+mod incremental;
+mod snapshot;
+mod templates;
+mod testing;
+
 use std::fs;
 use std::path::Path;
 
@@ -15,7 +21,19 @@ use tempfile::TempDir;
 use crate::fixture::{
     change, declared, graph, model, model_spec, seed, shop, test_spec, write_seeds,
 };
-use crate::{Command, NodeResult, Observer, Options, RunError, Silent, Status, Summary, plan, run};
+use crate::{
+    Command, Helpers, NodeResult, Observer, Options, RunError, Selection, Silent, Status, Summary,
+    plan,
+};
+
+fn run(
+    graph: &DbtGraph,
+    command: Command,
+    options: &Options,
+    observer: &mut dyn Observer,
+) -> Result<Summary, RunError> {
+    crate::run(graph, command, options, Helpers::default(), observer)
+}
 
 struct Project {
     folder: TempDir,
@@ -421,8 +439,10 @@ fn the_observer_sees_every_node() {
     model_spec(change(&mut graph, "model.shop.stg_orders")).materialized =
         Materialization::Ephemeral;
     let options = Options {
-        select: vec!["+customers".into()],
-        exclude: vec!["resource_type:test".into()],
+        selection: Selection {
+            select: vec!["+customers".into()],
+            exclude: vec!["resource_type:test".into()],
+        },
         threads: 1,
         ..project.options()
     };
@@ -497,13 +517,13 @@ fn what_keeps_a_run_from_starting() {
     let graph = shop();
     let mut options = project.options();
 
-    options.select = vec!["nothing_like_it".into()];
+    options.selection.select = vec!["nothing_like_it".into()];
     let summary = run(&graph, Command::Build, &options, &mut Silent).unwrap();
     assert!(summary.is_empty());
     assert_eq!(summary.exit_code(), 0);
     assert!(!options.database.exists(), "nothing to run opens nothing");
 
-    options.select.clear();
+    options.selection.select.clear();
     options.database = project.root().join("notes.txt");
     fs::write(&options.database, "not a database".repeat(1000)).unwrap();
     assert!(matches!(

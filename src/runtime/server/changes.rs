@@ -1,0 +1,101 @@
+//! Telling clients that what they have listed is no longer what is served: a notification to each
+//! session of the older revisions, and to each subscription of the newer ones.
+
+use std::sync::{Mutex, PoisonError};
+
+use rmcp::RoleServer;
+use rmcp::model::SubscriptionFilter;
+use rmcp::service::{Peer, SubscriptionContext};
+use tokio::sync::watch;
+
+use super::descriptors::Descriptors;
+
+/// How often each list has changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Counts {
+    tools: u64,
+    resources: u64,
+    prompts: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    /// Clients with a session.
+    peers: Mutex<Vec<Peer<RoleServer>>>,
+    counts: watch::Sender<Counts>,
+}
+
+/// What of a wish can be granted: the lists, and nothing about single resources.
+pub(super) fn accepted(requested: &SubscriptionFilter) -> SubscriptionFilter {
+    let lists = SubscriptionFilter::builder()
+        .tools_list_changed()
+        .resources_list_changed()
+        .prompts_list_changed()
+        .build();
+    requested.intersection(&lists)
+}
+
+impl Changes {
+    pub(super) fn add(&self, peer: Peer<RoleServer>) {
+        let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        peers.retain(|peer| !peer.is_transport_closed());
+        peers.push(peer);
+    }
+
+    fn open(&self) -> Vec<Peer<RoleServer>> {
+        let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        peers.retain(|peer| !peer.is_transport_closed());
+        peers.clone()
+    }
+
+    /// Tells everybody how `after` differs from `before`, as far as lists show it.
+    pub(super) async fn announce(&self, before: &Descriptors, after: &Descriptors) {
+        let tools = before.tools != after.tools;
+        let resources = before.resources != after.resources || before.templates != after.templates;
+        let prompts = before.prompts != after.prompts;
+        self.counts.send_modify(|counts| {
+            counts.tools += u64::from(tools);
+            counts.resources += u64::from(resources);
+            counts.prompts += u64::from(prompts);
+        });
+        for peer in self.open() {
+            // A client that does not read must not keep the others waiting.
+            tokio::spawn(async move {
+                if tools {
+                    let _ = peer.notify_tool_list_changed().await;
+                }
+                if resources {
+                    let _ = peer.notify_resource_list_changed().await;
+                }
+                if prompts {
+                    let _ = peer.notify_prompt_list_changed().await;
+                }
+            });
+        }
+    }
+
+    /// Keeps one subscription informed until it ends.
+    pub(super) async fn listen(&self, context: &SubscriptionContext) {
+        let mut counts = self.counts.subscribe();
+        let mut told = *counts.borrow_and_update();
+        let sink = context.sink();
+        let accepted = context.accepted();
+        loop {
+            tokio::select! {
+                () = context.cancelled() => return,
+                changed = counts.changed() => if changed.is_err() { return },
+            }
+            let now = *counts.borrow_and_update();
+            if now.tools != told.tools && accepted.tools_list_changed == Some(true) {
+                let _ = sink.notify_tool_list_changed().await;
+            }
+            if now.resources != told.resources && accepted.resources_list_changed == Some(true) {
+                let _ = sink.notify_resource_list_changed().await;
+            }
+            if now.prompts != told.prompts && accepted.prompts_list_changed == Some(true) {
+                let _ = sink.notify_prompt_list_changed().await;
+            }
+            told = now;
+        }
+    }
+}
