@@ -13,6 +13,7 @@ import yaml
 
 HERE = pathlib.Path(__file__).resolve().parent
 TIMEOUT = 600
+SITE = "mxcp: 1\nproject: oracle\nprofile: default\nprofiles:\n  default:\n    duckdb:\n      path: warehouse.duckdb\n"
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 CONFIG = (
     "enabled", "materialized", "tags", "meta", "unique_key", "incremental_strategy", "on_schema_change", "severity",
@@ -47,6 +48,8 @@ def observe(project: pathlib.Path, tool: Tool, work: pathlib.Path) -> list:
     if root.exists():
         shutil.rmtree(root)
     shutil.copytree(project, root, ignore=shutil.ignore_patterns("target", "*.duckdb", ".mxcp", "logs"))
+    if tool.name == "mxcp":
+        (root / "mxcp-site.yml").write_text(SITE)
     plan = yaml.safe_load((root / "oracle.yml").read_text())
     env = environment(root)
     seen = []
