@@ -7,7 +7,7 @@ ifdef CARGO_TARGET_DIR
 MXCP = $(CARGO_TARGET_DIR)/debug/mxcp
 endif
 
-.PHONY: setup build demo test differential corpus agreement hostile dbt-oracle lint fmt bench bench-dbt clean
+.PHONY: setup build demo test differential corpus agreement hostile dbt-oracle dbt-killed lint fmt bench bench-dbt clean
 
 ## Python with a shared libpython, the virtual environment, the prebuilt DuckDB library
 setup:
@@ -32,6 +32,11 @@ differential: build
 dbt-oracle: build
 	@bash .setup/dbt.sh
 	@VIRTUAL_ENV=$(CURDIR)/.venv .dbt/bin/python tests/dbt_oracle/run.py $(MXCP) .dbt/bin/python $(ORACLE)
+
+## Runs of two hundred models, killed at random moments: every relation must be the old one or the new one
+dbt-killed: build
+	@.venv/bin/python -c 'import duckdb' 2>/dev/null || .venv/bin/python -m pip install --quiet duckdb==2.0.0
+	@.venv/bin/python tests/dbt_oracle/killed.py $(MXCP)
 
 ## Projects that want to do harm, or are too much: nothing may happen
 hostile: build

@@ -75,7 +75,7 @@ def observe(project: pathlib.Path, tool: Tool, work: pathlib.Path) -> list:
                 "databases": databases(root, tool, env) if step.get("tables", True) else {},
             }
         )
-        if step.get("save"):
+        if step.get("save") and (root / "target").exists():
             shutil.copytree(root / "target", root / step["save"], dirs_exist_ok=True)
     selections = [str(s) for s in plan.get("selections", [])]
     seen.append({"step": "selections", "selections": listed(root, tool, env, selections)})
