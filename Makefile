@@ -7,7 +7,7 @@ ifdef CARGO_TARGET_DIR
 MXCP = $(CARGO_TARGET_DIR)/debug/mxcp
 endif
 
-.PHONY: setup build demo test differential corpus agreement hostile lint fmt bench clean
+.PHONY: setup build demo test differential corpus agreement dbt-kill hostile lint fmt bench clean
 
 ## Python with a shared libpython, the virtual environment, the prebuilt DuckDB library
 setup:
@@ -40,6 +40,11 @@ corpus: build
 agreement: build
 	@.venv/bin/python -c 'import duckdb' 2>/dev/null || .venv/bin/python -m pip install --quiet duckdb==2.0.0
 	@.venv/bin/python tests/agreement/run.py $(MXCP)
+
+## A build of 200 dbt models, killed 20 times: every relation is the old or the new one
+dbt-kill: build
+	@.venv/bin/python -c 'import duckdb' 2>/dev/null || .venv/bin/python -m pip install --quiet duckdb==2.0.0
+	@.venv/bin/python tests/dbt_kill/run.py $(MXCP)
 
 lint: setup
 	@$(CARGO) fmt --all --check

@@ -13,7 +13,9 @@ use mxcp_base::{Content, Diagnostic, FileSet, OsSystem, Severity, System as _, c
 use mxcp_catalog::{DuckDbBinder, IntrospectError, introspect};
 use mxcp_compiler::diagnostics::{file_diagnostics, project_diagnostics};
 use mxcp_compiler::documents::{site, unread_sources};
-use mxcp_compiler::inputs::{DatabaseProblem, Environment, set_environment, set_profile};
+use mxcp_compiler::inputs::{
+    DatabaseProblem, DbtInputs, Environment, set_environment, set_profile,
+};
 use mxcp_compiler::site::SITE_FILE;
 use mxcp_compiler::{CompilerDatabase, is_source_file};
 use mxcp_runtime::Snapshot;
@@ -32,6 +34,10 @@ pub(crate) struct Session {
     pub(crate) in_use: bool,
     /// The copy of it that was read instead.
     pub(crate) snapshot: Cell<Option<Snapshot>>,
+    /// Of a command that runs the dbt layer.
+    pub(crate) dbt: DbtInputs,
+    /// The database that `profiles.yml` names.
+    pub(crate) dbt_database: Option<PathBuf>,
 }
 
 /// A larger database is not copied only to see its tables; the lock remembers them.
@@ -47,7 +53,11 @@ impl Session {
 
     /// Opens the project without looking at its database: enough where no SQL is bound.
     pub(crate) fn open_sources(profile: Option<&str>) -> Result<Self, Failure> {
-        let root = find_root()?;
+        Self::open_at(find_root()?, profile)
+    }
+
+    /// Opens the sources of a project whose root is known.
+    pub(crate) fn open_at(root: PathBuf, profile: Option<&str>) -> Result<Self, Failure> {
         let system = OsSystem::new(&root);
         let mut db = CompilerDatabase::new(Arc::new(DuckDbBinder::new()));
         db.sync_files(read_sources(&root, &system, &BTreeSet::new())?);
@@ -72,6 +82,8 @@ impl Session {
             config,
             in_use: false,
             snapshot: Cell::new(None),
+            dbt: DbtInputs::default(),
+            dbt_database: None,
         })
     }
 
@@ -84,6 +96,9 @@ impl Session {
 
     /// The file of the active profile's database.
     pub(crate) fn database(&self) -> PathBuf {
+        if let Some(path) = &self.dbt_database {
+            return path.clone();
+        }
         if let Some(path) = std::env::var_os("MXCP_DUCKDB_PATH").filter(|p| !p.is_empty()) {
             return std::path::absolute(&path).unwrap_or_else(|_| path.into());
         }
@@ -120,6 +135,7 @@ impl Session {
             database_problem,
             user_profiles: self.config.profiles(project),
             secret_names: Some(self.config.secret_names(project)),
+            dbt: self.dbt.clone(),
         }
     }
 

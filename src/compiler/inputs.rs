@@ -20,6 +20,26 @@ pub struct Environment {
     pub user_profiles: Option<BTreeSet<String>>,
     /// The names of the secrets it has for this project, in any profile; `None` when nobody looked.
     pub secret_names: Option<BTreeSet<String>>,
+    /// Of a command that runs the dbt layer.
+    pub dbt: DbtInputs,
+}
+
+/// What the command line and `profiles.yml` say about the dbt layer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DbtInputs {
+    /// `--vars`: they outrank those of the project.
+    pub vars: serde_json::Map<String, serde_json::Value>,
+    pub target: Option<DbtTarget>,
+}
+
+/// The target that a run connects to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DbtTarget {
+    pub name: String,
+    pub schema: String,
+    /// The name of the database as the engine knows it.
+    pub database: String,
+    pub threads: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,4 +72,10 @@ pub fn set_environment<Db: salsa::Database>(db: &mut Db, environment: Environmen
     if *settings.environment(db) != environment {
         settings.set_environment(db).to(environment);
     }
+}
+
+/// Cut off from the rest of the environment, which changes for other reasons.
+#[salsa::tracked(returns(ref))]
+pub(crate) fn dbt_inputs(db: &dyn crate::Db) -> DbtInputs {
+    Settings::get(db).environment(db).dbt.clone()
 }
