@@ -4,6 +4,7 @@
 //! Exit codes: 0 done and clean, 1 errors found or the command failed, 2 bad usage.
 
 mod build;
+mod cache;
 mod config;
 mod dbt;
 mod explain;

@@ -10,16 +10,20 @@ use mxcp_artifact::lock::LOCK_PATH;
 use mxcp_artifact::{CatalogSnapshot, Lock, Manifest};
 use mxcp_base::render::Sources;
 use mxcp_base::{Content, Diagnostic, FileSet, OsSystem, Severity, System as _, codes};
-use mxcp_catalog::{DuckDbBinder, IntrospectError, introspect};
+use mxcp_catalog::{CachedBinder, DuckDbBinder, IntrospectError, describe_files, introspect};
 use mxcp_compiler::diagnostics::{file_diagnostics, project_diagnostics};
 use mxcp_compiler::documents::{site, unread_sources};
 use mxcp_compiler::inputs::{
-    DatabaseProblem, DbtInputs, Environment, set_environment, set_profile,
+    DatabaseProblem, DbtInputs, Environment, fingerprint, set_environment, set_profile,
 };
 use mxcp_compiler::site::SITE_FILE;
+use mxcp_compiler::sql::files::project_file_reads;
 use mxcp_compiler::{CompilerDatabase, is_source_file};
 use mxcp_runtime::Snapshot;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
+use super::cache::Cache;
 use super::config::{self, ConfigFile};
 use super::output::{self, Failure};
 
@@ -30,6 +34,7 @@ pub(crate) struct Session {
     /// The active profile.
     pub(crate) profile: String,
     pub(crate) config: ConfigFile,
+    cache: Arc<Cache>,
     /// Another process holds the database for writing.
     pub(crate) in_use: bool,
     /// The copy of it that was read instead.
@@ -59,10 +64,12 @@ impl Session {
     /// Opens the sources of a project whose root is known.
     pub(crate) fn open_at(root: PathBuf, profile: Option<&str>) -> Result<Self, Failure> {
         let system = OsSystem::new(&root);
-        let mut db = CompilerDatabase::new(Arc::new(DuckDbBinder::new()));
+        let cache = Arc::new(Cache::new(system.clone()));
+        let binder = CachedBinder::new(DuckDbBinder::new(), cache.clone());
+        let mut db = CompilerDatabase::new(Arc::new(binder));
         db.sync_files(read_sources(&root, &system, &BTreeSet::new())?);
         // A source may be named in any way; only the endpoints know which files are theirs.
-        let named = unread_sources(&db);
+        let named = cache.remembered("named sources", &fingerprint(&db), || unread_sources(&db));
         if named.iter().any(|path| root.join(path).is_file()) {
             db.sync_files(read_sources(&root, &system, &named)?);
         }
@@ -80,6 +87,7 @@ impl Session {
             db,
             profile,
             config,
+            cache,
             in_use: false,
             snapshot: Cell::new(None),
             dbt: DbtInputs::default(),
@@ -136,6 +144,7 @@ impl Session {
             user_profiles: self.config.profiles(project),
             secret_names: Some(self.config.secret_names(project)),
             dbt: self.dbt.clone(),
+            files: describe_files(&self.root, &project_file_reads(&self.db)),
         }
     }
 
@@ -172,7 +181,17 @@ impl Session {
     }
 
     pub(crate) fn diagnostics(&self) -> Vec<Diagnostic> {
-        project_diagnostics(&self.db)
+        self.remembered("diagnostics", || project_diagnostics(&self.db))
+    }
+
+    /// What `work` finds out from the graph alone, if an earlier run did not find it out already.
+    pub(crate) fn remembered<T: Serialize + DeserializeOwned>(
+        &self,
+        question: &str,
+        work: impl FnOnce() -> T,
+    ) -> T {
+        self.cache
+            .remembered(question, &fingerprint(&self.db), work)
     }
 
     pub(crate) fn manifest(&self) -> Option<Manifest> {

@@ -1,9 +1,10 @@
 //! Inputs beside the source files: the chosen profile and what is known of the world outside.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use mxcp_artifact::CatalogSnapshot;
+use mxcp_artifact::{CatalogSnapshot, Column, Digest};
+use mxcp_base::{Content, FileSet};
 use salsa::Setter as _;
 
 /// Facts from outside the project. Names and presence only: no secret or environment value ever
@@ -22,6 +23,8 @@ pub struct Environment {
     pub secret_names: Option<BTreeSet<String>>,
     /// Of a command that runs the dbt layer.
     pub dbt: DbtInputs,
+    /// The columns of local files that SQL reads, by the call that reads them.
+    pub files: BTreeMap<String, Vec<Column>>,
 }
 
 /// What the command line and `profiles.yml` say about the dbt layer.
@@ -78,4 +81,54 @@ pub fn set_environment<Db: salsa::Database>(db: &mut Db, environment: Environmen
 #[salsa::tracked(returns(ref))]
 pub(crate) fn dbt_inputs(db: &dyn crate::Db) -> DbtInputs {
     Settings::get(db).environment(db).dbt.clone()
+}
+
+/// Names all inputs together: whatever the compiler says of a project is a function of them, of the
+/// SQL engine and of itself. Every input has to be in here; `tests/cache.rs` counts them.
+pub fn fingerprint(db: &dyn crate::Db) -> Digest {
+    let mut text = Vec::new();
+    let mut add = |part: &[u8]| {
+        text.extend_from_slice(&(part.len() as u64).to_le_bytes());
+        text.extend_from_slice(part);
+    };
+    let settings = Settings::get(db);
+    let Environment {
+        catalog,
+        live,
+        database_problem,
+        user_profiles,
+        secret_names,
+        files,
+        dbt,
+    } = settings.environment(db);
+    add(format!(
+        "{:?}",
+        (
+            settings.profile(db),
+            live,
+            database_problem,
+            user_profiles,
+            secret_names,
+            files,
+            dbt
+        )
+    )
+    .as_bytes());
+    add(serde_json::to_string(catalog.as_ref())
+        .unwrap_or_default()
+        .as_bytes());
+    for (path, file) in FileSet::get(db).files(db) {
+        add(path.as_bytes());
+        match file.content(db) {
+            Content::Text(text) => add(text.as_bytes()),
+            Content::Missing => add(b"missing"),
+            Content::Unreadable(reason) => add(reason.as_bytes()),
+        }
+        add(match file.content(db) {
+            Content::Text(_) => b"t",
+            Content::Missing => b"m",
+            Content::Unreadable(_) => b"u",
+        });
+    }
+    Digest::of(text)
 }
