@@ -7,7 +7,7 @@ ifdef CARGO_TARGET_DIR
 MXCP = $(CARGO_TARGET_DIR)/debug/mxcp
 endif
 
-.PHONY: setup build demo test differential corpus agreement hostile dbt-oracle dbt-killed lint fmt bench bench-dbt clean
+.PHONY: setup build demo test differential corpus agreement hostile conformance dbt-oracle dbt-killed lint fmt bench bench-dbt clean
 
 ## Python with a shared libpython, the virtual environment, the prebuilt DuckDB library
 setup:
@@ -57,6 +57,10 @@ lint: setup
 
 fmt:
 	@$(CARGO) fmt --all
+
+## The official conformance suite of the protocol, both requirement sets; needs npm
+conformance: build
+	@.venv/bin/python tests/conformance/run.py $(MXCP) target/conformance $(CONFORMANCE)
 
 ## Times of checking and building, on projects of growing size
 bench: build

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{built_customer_360, finish, mxcp, repository};
+use crate::support::{built_customer_360, copy_of, finish, fixture, mxcp, repository};
 
 /// A running server; killed when dropped.
 struct Served {
@@ -130,12 +130,21 @@ impl Served {
     }
 
     /// A request of the revision without sessions.
-    fn request(&self, method: &str, mut params: Value) -> Answer {
+    fn request(&self, method: &str, params: Value) -> Answer {
+        self.request_of(&json!({}), method, params)
+    }
+
+    /// The same, of a client with these capabilities.
+    fn request_of(&self, capabilities: &Value, method: &str, mut params: Value) -> Answer {
         params["_meta"] = json!({
             "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientCapabilities": {},
+            "io.modelcontextprotocol/clientCapabilities": capabilities,
             "io.modelcontextprotocol/clientInfo": {"name": "t", "version": "1"}});
-        let name = match params.get("name").and_then(Value::as_str) {
+        let name = match params
+            .get("name")
+            .or(params.get("uri"))
+            .and_then(Value::as_str)
+        {
             Some(name) => format!("\r\nMcp-Name: {name}"),
             None => String::new(),
         };
@@ -248,6 +257,80 @@ fn both_eras_and_the_probes_are_answered() {
     let metrics = served.get("/metrics", "").body;
     let counted = "mxcp_call_duration_seconds_count{method=\"tools/call\",name=\"get_customer_metrics\",outcome=\"ok\"} 2";
     assert!(metrics.contains(counted), "{metrics}");
+}
+
+#[test]
+fn python_code_gives_content_and_asks_its_client() {
+    let dir = copy_of(&fixture("conformance"));
+    let served = Served::start(dir.path(), &[]);
+    let call = |capabilities: &Value, name: &str, more: Value| {
+        let mut params = json!({"name": name, "arguments": {}});
+        if let (Some(params), Value::Object(more)) = (params.as_object_mut(), more) {
+            params.extend(more);
+        }
+        served
+            .request_of(capabilities, "tools/call", params)
+            .message()
+    };
+    let mixed = call(&json!({}), "test_multiple_content_types", json!({}));
+    let kinds: Vec<&str> = mixed["result"]["content"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|block| block["type"].as_str())
+        .collect();
+    assert_eq!(kinds, ["text", "image", "resource"], "{mixed:#}");
+    let read = served.request("resources/read", json!({"uri": "test://static-binary"}));
+    let contents = &read.message()["result"]["contents"][0];
+    assert_eq!(contents["mimeType"], "image/png");
+    assert!(contents["blob"].is_string(), "{contents:#}");
+
+    // A client that takes no questions is told what it lacks.
+    let tool = "test_input_required_result_multi_round";
+    let refused = call(&json!({}), tool, json!({}));
+    assert_eq!(refused["error"]["code"], -32021, "{refused:#}");
+    let able = json!({"elicitation": {}});
+    let first = call(&able, tool, json!({}));
+    assert_eq!(first["result"]["resultType"], "input_required", "{first:#}");
+    assert!(
+        first["result"]["inputRequests"]["step1"].is_object(),
+        "{first:#}"
+    );
+    let state = first["result"]["requestState"].as_str().expect("a state");
+    let answer = |name: &str, key: &str, value: &str, state: &str| {
+        json!({"requestState": state,
+               "inputResponses": {name: {"action": "accept", "content": {key: value}}}})
+    };
+    let second = call(&able, tool, answer("step1", "name", "Ada", state));
+    let open = &second["result"]["inputRequests"];
+    assert!(
+        open["step2"].is_object() && open["step1"].is_null(),
+        "{second:#}"
+    );
+    let later = second["result"]["requestState"].as_str().expect("a state");
+    let done = call(&able, tool, answer("step2", "color", "blue", later));
+    assert_eq!(
+        done["result"]["content"][0]["text"], "Ada likes blue",
+        "{done:#}"
+    );
+    // What the client keeps can neither be changed nor used for another call.
+    let forged = call(
+        &able,
+        tool,
+        answer(
+            "step2",
+            "color",
+            "blue",
+            &later.replacen(&later[8..12], "AAAA", 1),
+        ),
+    );
+    assert_eq!(forged["error"]["code"], -32602, "{forged:#}");
+    let other = call(
+        &able,
+        "test_input_required_result_request_state",
+        answer("step2", "color", "blue", later),
+    );
+    assert_eq!(other["error"]["code"], -32602, "{other:#}");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::analyze::is_change_word;
 use crate::facts::Facts;
 use crate::json::{Id, Node, Tree};
 use crate::request::StatementKind;
+use crate::returning::conflict;
 use crate::rows;
 use crate::tokens::{Token, to_range};
 
@@ -25,6 +26,8 @@ pub struct Details {
     /// Common table expressions that nothing reads: the engine never binds them.
     pub unused: Vec<UnusedCte>,
     pub changes: Vec<Change>,
+    /// What an `INSERT` says to do about rows that are already there.
+    pub conflict: Option<Conflict>,
     /// Lower-case names that the statement itself gives to columns; they may hide those of relations.
     pub aliases: BTreeSet<String>,
 }
@@ -68,6 +71,18 @@ pub enum TextPlace {
     Column(Vec<String>),
     /// The type of a cast that has to succeed, as written.
     Cast(String),
+    /// Compared with this parameter for equality.
+    Parameter(String),
+}
+
+/// `ON CONFLICT (columns)`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Conflict {
+    /// The target as written, with its schema if it has one.
+    pub relation: String,
+    /// In lower case.
+    pub columns: BTreeSet<String>,
+    pub range: Range<u32>,
 }
 
 /// One item of a select list.
@@ -81,6 +96,8 @@ pub struct Item {
     pub column: Vec<String>,
     /// Constants that its value can be, branches of `CASE` included.
     pub constants: Vec<Constant>,
+    /// The fields of a struct that is written here.
+    pub fields: Vec<Item>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -107,6 +124,8 @@ pub enum Rows {
     Many(Vec<String>),
     /// The rows of one relation where all these columns equal something.
     Equal(String, Vec<String>),
+    /// As many as a `LIMIT` says, which allows more than one.
+    UpTo(String),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -181,12 +200,20 @@ impl Reader<'_> {
             texts: self.texts(&objects),
             aliases: self.aliases(&objects),
             changes: self.changes(&objects),
+            conflict: conflict(self.sql, self.tokens),
             ..Details::default()
         };
         if let (StatementKind::Select, Some(node)) = (kind, self.node()) {
             details.items = self.items(node);
             details.rows = rows::possible(self.tree, node, self.facts);
             details.unused = self.unused(node, &objects);
+        } else if let StatementKind::Insert | StatementKind::Update | StatementKind::Delete = kind {
+            let mut returning = objects
+                .iter()
+                .filter(|id| !self.tree.list(**id, "returning_list").is_empty());
+            if let (Some(node), None) = (returning.next(), returning.next()) {
+                details.items = self.returned(*node);
+            }
         }
         details
     }

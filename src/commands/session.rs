@@ -10,13 +10,14 @@ use mxcp_artifact::lock::LOCK_PATH;
 use mxcp_artifact::{CatalogSnapshot, Lock, Manifest};
 use mxcp_base::render::Sources;
 use mxcp_base::{Content, Diagnostic, FileSet, OsSystem, Severity, System as _, codes};
-use mxcp_catalog::{CachedBinder, DuckDbBinder, IntrospectError, introspect};
+use mxcp_catalog::{CachedBinder, DuckDbBinder, IntrospectError, describe_files, introspect};
 use mxcp_compiler::diagnostics::{file_diagnostics, project_diagnostics};
 use mxcp_compiler::documents::{site, unread_sources};
 use mxcp_compiler::inputs::{
     DatabaseProblem, Environment, fingerprint, set_environment, set_profile,
 };
 use mxcp_compiler::site::SITE_FILE;
+use mxcp_compiler::sql::files::project_file_reads;
 use mxcp_compiler::{CompilerDatabase, is_source_file};
 use mxcp_runtime::Snapshot;
 use serde::Serialize;
@@ -129,6 +130,7 @@ impl Session {
             database_problem,
             user_profiles: self.config.profiles(project),
             secret_names: Some(self.config.secret_names(project)),
+            files: describe_files(&self.root, &project_file_reads(&self.db)),
         }
     }
 

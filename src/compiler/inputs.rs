@@ -1,9 +1,9 @@
 //! Inputs beside the source files: the chosen profile and what is known of the world outside.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use mxcp_artifact::{CatalogSnapshot, Digest};
+use mxcp_artifact::{CatalogSnapshot, Column, Digest};
 use mxcp_base::{Content, FileSet};
 use salsa::Setter as _;
 
@@ -21,6 +21,8 @@ pub struct Environment {
     pub user_profiles: Option<BTreeSet<String>>,
     /// The names of the secrets it has for this project, in any profile; `None` when nobody looked.
     pub secret_names: Option<BTreeSet<String>>,
+    /// The columns of local files that SQL reads, by the call that reads them.
+    pub files: BTreeMap<String, Vec<Column>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +72,7 @@ pub fn fingerprint(db: &dyn crate::Db) -> Digest {
         database_problem,
         user_profiles,
         secret_names,
+        files,
     } = settings.environment(db);
     add(format!(
         "{:?}",
@@ -78,7 +81,8 @@ pub fn fingerprint(db: &dyn crate::Db) -> Digest {
             live,
             database_problem,
             user_profiles,
-            secret_names
+            secret_names,
+            files
         )
     )
     .as_bytes());

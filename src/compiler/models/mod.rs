@@ -31,5 +31,5 @@ pub use graph::dbt_graph;
 pub(crate) use index::unbuilt_model;
 pub use index::{dbt_kind, model_for_relation, relation_names, untyped_node};
 pub(crate) use marks::{column_marks, marks_exist, model_sql, source_marks, template_range};
-pub(crate) use node::{node_properties, render_model};
+pub(crate) use node::{node_config, node_properties, render_model};
 pub use schema::model_schema;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rmcp::RoleServer;
 use rmcp::service::RequestContext;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
 
 use super::messages::{Inbox, forward};
 use crate::Cancel;
@@ -68,6 +69,7 @@ impl Calls {
         let mut stopped = self.stopped.subscribe();
         let body = async {
             let permit = self.permit().await?;
+            let mut asked = JoinSet::new();
             let mut result = tokio::task::spawn_blocking(move || {
                 let _permit = permit;
                 work()
@@ -75,13 +77,13 @@ impl Calls {
             let result = loop {
                 tokio::select! {
                     biased;
-                    message = next(&mut inbox) => forward(message, &context.peer).await,
+                    message = next(&mut inbox) => forward(message, &context.peer, &mut asked).await,
                     result = &mut result => break result,
                 }
             };
             // Messages come before the answer.
             while let Some(Ok(message)) = inbox.as_mut().map(Inbox::try_recv) {
-                forward(message, &context.peer).await;
+                forward(message, &context.peer, &mut asked).await;
             }
             result.map_err(|_| Lost::Crashed)
         };

@@ -1,10 +1,11 @@
 //! Telling clients that what they have listed is no longer what is served: a notification to each
 //! session of the older revisions, and to each subscription of the newer ones.
 
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rmcp::RoleServer;
-use rmcp::model::SubscriptionFilter;
+use rmcp::model::{ResourceUpdatedNotificationParam, SubscriptionFilter};
 use rmcp::service::{Peer, SubscriptionContext};
 use tokio::sync::watch;
 
@@ -21,8 +22,30 @@ struct Counts {
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     /// Clients with a session.
-    peers: Mutex<Vec<Peer<RoleServer>>>,
+    peers: Mutex<Vec<(Peer<RoleServer>, Arc<Watching>)>>,
     counts: watch::Sender<Counts>,
+}
+
+/// The resources that one client wants to hear of.
+#[derive(Debug, Default)]
+pub(super) struct Watching(Mutex<BTreeSet<String>>);
+
+impl Watching {
+    pub(super) fn add(&self, uri: String) {
+        self.lock().insert(uri);
+    }
+
+    pub(super) fn forget(&self, uri: &str) {
+        self.lock().remove(uri);
+    }
+
+    fn uris(&self) -> Vec<String> {
+        self.lock().iter().cloned().collect()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What of a wish can be granted: the lists, and nothing about single resources.
@@ -36,16 +59,17 @@ pub(super) fn accepted(requested: &SubscriptionFilter) -> SubscriptionFilter {
 }
 
 impl Changes {
-    pub(super) fn add(&self, peer: Peer<RoleServer>) {
+    pub(super) fn add(&self, peer: Peer<RoleServer>, watching: &Arc<Watching>) {
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
-        peers.retain(|peer| !peer.is_transport_closed());
-        peers.push(peer);
+        peers.retain(|(peer, _)| !peer.is_transport_closed());
+        peers.push((peer, Arc::clone(watching)));
     }
 
-    fn open(&self) -> Vec<Peer<RoleServer>> {
+    fn open(&self) -> Vec<(Peer<RoleServer>, Vec<String>)> {
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
-        peers.retain(|peer| !peer.is_transport_closed());
-        peers.clone()
+        peers.retain(|(peer, _)| !peer.is_transport_closed());
+        let open = peers.iter().map(|(peer, w)| (peer.clone(), w.uris()));
+        open.collect()
     }
 
     /// Tells everybody how `after` differs from `before`, as far as lists show it.
@@ -58,7 +82,7 @@ impl Changes {
             counts.resources += u64::from(resources);
             counts.prompts += u64::from(prompts);
         });
-        for peer in self.open() {
+        for (peer, watched) in self.open() {
             // A client that does not read must not keep the others waiting.
             tokio::spawn(async move {
                 if tools {
@@ -69,6 +93,11 @@ impl Changes {
                 }
                 if prompts {
                     let _ = peer.notify_prompt_list_changed().await;
+                }
+                // What a resource holds may be another thing now; only reading it tells.
+                for uri in watched {
+                    let params = ResourceUpdatedNotificationParam::new(uri);
+                    let _ = peer.notify_resource_updated(params).await;
                 }
             });
         }

@@ -4,6 +4,7 @@
 //! and errors into what clients understand. It must not decide about arguments, policies or results
 //! (the runtime does), and it must not touch standard output but through the protocol.
 
+mod asking;
 mod calls;
 mod changes;
 mod completion;

@@ -611,6 +611,12 @@ async fn a_replaced_manifest_is_what_clients_see() {
         json!({}),
         json!([tool("fresh", "SELECT 2 AS two")]),
     )));
+    // The project of the test has other resources and prompts, too.
+    for list in ["tools", "resources", "prompts"] {
+        let told = client.receive().await;
+        let method = format!("notifications/{list}/list_changed");
+        assert_eq!(told["method"], method.as_str(), "{told}");
+    }
     let list = client.request("tools/list", json!({})).await;
     assert_eq!(list["result"]["tools"].as_array().unwrap().len(), 1);
     assert_eq!(

@@ -45,6 +45,18 @@ pub(in crate::check) fn check_rows(
                 columns.join("`, `")
             )
         }
+        Rows::UpTo(limit) => {
+            // A parameter whose only value is one.
+            let one = limit.strip_prefix('$').is_some_and(|name| {
+                let declared = def.parameters.iter().find(|p| p.name == name);
+                let max = declared.and_then(|p| p.ty.as_ref()?.maximum.as_ref()?.as_f64());
+                max.is_some_and(|max| max <= 1.0)
+            });
+            if one {
+                return;
+            }
+            format!("its `LIMIT` is {limit}")
+        }
         _ => return,
     };
     findings.push(

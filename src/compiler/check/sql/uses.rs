@@ -232,6 +232,11 @@ fn against(
         (Family::List, _) => "`type: array`",
         (Family::Fields, _) => "`type: object`",
     };
+    // The engine reads a day from a text, and JSON has no other form for one.
+    if declared.kind == TypeKind::String && matches!(target, Family::Moment | Family::Time) {
+        let help = format!("declare `{name}` with {wanted}: callers then know the form");
+        return Some((message, help, Some(Severity::Info)));
+    }
     let composite = matches!(declared.kind, TypeKind::Array | TypeKind::Object);
     // Between these the engine knows no conversion at all.
     let severity =
