@@ -228,6 +228,17 @@ fn reads(tree: &Tree, from: Id, relations: &mut Vec<String>) -> bool {
                 let name = tree.text(from, "table_name").unwrap_or_default();
                 relations.push(name.to_lowercase());
             }
+            "TABLE_FUNCTION" if tree.field(from, "sample").is_none() => {
+                let function = tree.field(from, "function");
+                let name = function.and_then(|f| tree.text(f, "function_name"));
+                let Some(name) = name
+                    .map(str::to_lowercase)
+                    .filter(|n| Facts::reads_files(n))
+                else {
+                    return false;
+                };
+                relations.push(name);
+            }
             "JOIN" => todo.extend(["right", "left"].iter().filter_map(|s| tree.field(from, s))),
             _ => return false,
         }

@@ -55,6 +55,18 @@ pub(crate) fn by_message(sql: &str, tokens: &[Token], error: &RawError) -> Optio
             .nth(1)
             .map(|pair| range(&pair[0]));
     }
+    if message.contains("not supported in ORDER BY") {
+        let by = |pair: &[Token]| pair[0].is_word(sql, "ORDER") && pair[1].is_word(sql, "BY");
+        let from = tokens.windows(2).rposition(by)?;
+        let what = |t: &&Token| match message.starts_with("parameter") {
+            true => t.kind == TokenKind::Parameter,
+            false => matches!(t.kind, TokenKind::String | TokenKind::Number),
+        };
+        return tokens.get(from + 2..)?.iter().find(what).map(range);
+    }
+    if message.contains("QUALIFY") {
+        return word(&["QUALIFY"]);
+    }
     // A text constant that the engine quotes: `extract specifier "monthz" not recognized`.
     if let Some(text) = between(message, "specifier \"", "\"") {
         let same = |t: &&Token| {

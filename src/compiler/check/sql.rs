@@ -162,6 +162,7 @@ fn changes(statement: &Statement, text: &str) -> bool {
         | StatementKind::Update
         | StatementKind::Delete
         | StatementKind::Drop
+        | StatementKind::Copy
         | StatementKind::Alter => true,
         StatementKind::Create => !temporary(),
         StatementKind::Select => !statement.details.changes.is_empty(),

@@ -140,9 +140,6 @@ impl<'t> Parser<'t> {
         let Some(operators) = LEVELS.get(level) else {
             return self.unary();
         };
-        if let [(symbol, op @ (BinaryOp::Or | BinaryOp::And))] = operators {
-            return self.logical(level, symbol, *op);
-        }
         let (mut left, mut height) = self.binary(level + 1)?;
         loop {
             let token = self.peek();
@@ -163,46 +160,6 @@ impl<'t> Parser<'t> {
                 right: Box::new(right),
             };
             (left, height) = self.node(kind, range, height.max(right_height))?;
-        }
-    }
-
-    /// `a || b || c`: long chains are common, and the order of evaluation does not matter to them, so
-    /// their tree is balanced and not as deep as they are long.
-    fn logical(&mut self, level: usize, symbol: &str, op: BinaryOp) -> Parsed<Tall> {
-        let mut operands = vec![self.binary(level + 1)?];
-        let mut operators = Vec::new();
-        while self.peek().is(symbol) {
-            let token = self.next();
-            operators.push(text_range(token.start, token.end()));
-            operands.push(self.binary(level + 1)?);
-        }
-        while operands.len() > 1 {
-            let mut halved = Vec::with_capacity(operands.len().div_ceil(2));
-            let mut between = Vec::with_capacity(operators.len() / 2);
-            let mut signs = operators.into_iter();
-            let mut rest = operands.into_iter();
-            while let Some((left, left_height)) = rest.next() {
-                let (Some((right, right_height)), Some(op_range)) = (rest.next(), signs.next())
-                else {
-                    halved.push((left, left_height));
-                    break;
-                };
-                let range = left.range.cover(right.range);
-                let kind = ExprKind::Binary {
-                    op,
-                    op_range,
-                    left: Box::new(left),
-                    right: Box::new(right),
-                };
-                halved.push(self.node(kind, range, left_height.max(right_height))?);
-                between.extend(signs.next());
-            }
-            operands = halved;
-            operators = between;
-        }
-        match operands.pop() {
-            Some(whole) => Ok(whole),
-            None => self.unary(),
         }
     }
 

@@ -137,7 +137,13 @@ fn misfit(
         UsePlace::Limit => {
             let fits = match declared.kind {
                 TypeKind::Integer | TypeKind::Number => true,
-                TypeKind::String => is_constrained(declared),
+                TypeKind::String => match &declared.allowed {
+                    Some(allowed) => allowed
+                        .iter()
+                        .filter_map(|v| v.as_str())
+                        .all(|text| text.trim().parse::<f64>().is_ok()),
+                    None => is_constrained(declared),
+                },
                 TypeKind::Boolean | TypeKind::Array | TypeKind::Object => false,
             };
             (!fits).then(|| {
