@@ -14,7 +14,7 @@ use mxcp_catalog::{CachedBinder, DuckDbBinder, IntrospectError, describe_files, 
 use mxcp_compiler::diagnostics::{file_diagnostics, project_diagnostics};
 use mxcp_compiler::documents::{site, unread_sources};
 use mxcp_compiler::inputs::{
-    DatabaseProblem, Environment, fingerprint, set_environment, set_profile,
+    DatabaseProblem, DbtInputs, Environment, fingerprint, set_environment, set_profile,
 };
 use mxcp_compiler::site::SITE_FILE;
 use mxcp_compiler::sql::files::project_file_reads;
@@ -39,6 +39,10 @@ pub(crate) struct Session {
     pub(crate) in_use: bool,
     /// The copy of it that was read instead.
     pub(crate) snapshot: Cell<Option<Snapshot>>,
+    /// Of a command that runs the dbt layer.
+    pub(crate) dbt: DbtInputs,
+    /// The database that `profiles.yml` names.
+    pub(crate) dbt_database: Option<PathBuf>,
 }
 
 /// A larger database is not copied only to see its tables; the lock remembers them.
@@ -54,7 +58,11 @@ impl Session {
 
     /// Opens the project without looking at its database: enough where no SQL is bound.
     pub(crate) fn open_sources(profile: Option<&str>) -> Result<Self, Failure> {
-        let root = find_root()?;
+        Self::open_at(find_root()?, profile)
+    }
+
+    /// Opens the sources of a project whose root is known.
+    pub(crate) fn open_at(root: PathBuf, profile: Option<&str>) -> Result<Self, Failure> {
         let system = OsSystem::new(&root);
         let cache = Arc::new(Cache::new(system.clone()));
         let binder = CachedBinder::new(DuckDbBinder::new(), cache.clone());
@@ -82,6 +90,8 @@ impl Session {
             cache,
             in_use: false,
             snapshot: Cell::new(None),
+            dbt: DbtInputs::default(),
+            dbt_database: None,
         })
     }
 
@@ -94,6 +104,9 @@ impl Session {
 
     /// The file of the active profile's database.
     pub(crate) fn database(&self) -> PathBuf {
+        if let Some(path) = &self.dbt_database {
+            return path.clone();
+        }
         if let Some(path) = std::env::var_os("MXCP_DUCKDB_PATH").filter(|p| !p.is_empty()) {
             return std::path::absolute(&path).unwrap_or_else(|_| path.into());
         }
@@ -130,6 +143,7 @@ impl Session {
             database_problem,
             user_profiles: self.config.profiles(project),
             secret_names: Some(self.config.secret_names(project)),
+            dbt: self.dbt.clone(),
             files: describe_files(&self.root, &project_file_reads(&self.db)),
         }
     }

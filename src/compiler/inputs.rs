@@ -21,8 +21,28 @@ pub struct Environment {
     pub user_profiles: Option<BTreeSet<String>>,
     /// The names of the secrets it has for this project, in any profile; `None` when nobody looked.
     pub secret_names: Option<BTreeSet<String>>,
+    /// Of a command that runs the dbt layer.
+    pub dbt: DbtInputs,
     /// The columns of local files that SQL reads, by the call that reads them.
     pub files: BTreeMap<String, Vec<Column>>,
+}
+
+/// What the command line and `profiles.yml` say about the dbt layer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DbtInputs {
+    /// `--vars`: they outrank those of the project.
+    pub vars: serde_json::Map<String, serde_json::Value>,
+    pub target: Option<DbtTarget>,
+}
+
+/// The target that a run connects to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DbtTarget {
+    pub name: String,
+    pub schema: String,
+    /// The name of the database as the engine knows it.
+    pub database: String,
+    pub threads: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +77,12 @@ pub fn set_environment<Db: salsa::Database>(db: &mut Db, environment: Environmen
     }
 }
 
+/// Cut off from the rest of the environment, which changes for other reasons.
+#[salsa::tracked(returns(ref))]
+pub(crate) fn dbt_inputs(db: &dyn crate::Db) -> DbtInputs {
+    Settings::get(db).environment(db).dbt.clone()
+}
+
 /// Names all inputs together: whatever the compiler says of a project is a function of them, of the
 /// SQL engine and of itself. Every input has to be in here; `tests/cache.rs` counts them.
 pub fn fingerprint(db: &dyn crate::Db) -> Digest {
@@ -73,6 +99,7 @@ pub fn fingerprint(db: &dyn crate::Db) -> Digest {
         user_profiles,
         secret_names,
         files,
+        dbt,
     } = settings.environment(db);
     add(format!(
         "{:?}",
@@ -82,7 +109,8 @@ pub fn fingerprint(db: &dyn crate::Db) -> Digest {
             database_problem,
             user_profiles,
             secret_names,
-            files
+            files,
+            dbt
         )
     )
     .as_bytes());

@@ -43,6 +43,11 @@ impl Moment {
         self.0
     }
 
+    /// Seconds since 1970.
+    pub fn seconds(self) -> f64 {
+        self.0 as f64 / SECOND as f64
+    }
+
     pub(crate) fn of(year: i64, month: i64, day: i64) -> Self {
         Self(days_from_civil(year, month, day) * DAY)
     }

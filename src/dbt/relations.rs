@@ -72,6 +72,11 @@ impl Relations {
         self.lock().insert(self.key(name), kind);
     }
 
+    /// The database's name, folded.
+    pub(crate) fn database(&self) -> &str {
+        &self.database
+    }
+
     /// Something else may have changed it.
     pub(crate) fn forget(&self, name: &RelationName) {
         let key = self.key(name);

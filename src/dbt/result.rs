@@ -2,11 +2,12 @@
 
 use std::fmt;
 
-use mxcp_artifact::dbt::{Node, NodeKind};
 use serde::Serialize;
 
+use crate::freshness::FreshnessResult;
 use crate::materialize::Span;
 use crate::moment::Moment;
+use crate::resource::Resource;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -61,8 +62,8 @@ impl fmt::Display for Status {
 pub struct NodeResult {
     pub unique_id: String,
     pub name: String,
-    #[serde(serialize_with = "kind_name")]
-    pub kind: NodeKind,
+    /// dbt's word: `model`, `test`, …
+    pub kind: &'static str,
     /// The declaring file, relative to the project root.
     pub path: String,
     pub status: Status,
@@ -120,37 +121,35 @@ impl Serialize for Batches {
     }
 }
 
-fn kind_name<S: serde::Serializer>(kind: &NodeKind, ser: S) -> Result<S::Ok, S::Error> {
-    ser.serialize_str(kind.as_str())
-}
-
 impl NodeResult {
-    pub(crate) fn new(node: &Node, outcome: Outcome, timing: Timing) -> Self {
+    pub(crate) fn new(resource: Resource<'_>, outcome: Outcome, timing: Timing) -> Self {
         let seconds = match (timing.started, timing.ended) {
             (Some(started), Some(ended)) => (ended.micros() - started.micros()) as f64 / 1e6,
             _ => 0.0,
         };
         // A test has a relation only where its failures are kept.
-        let relation = node
-            .relation
-            .as_ref()
-            .filter(|_| node.kind() != NodeKind::Test || outcome.kept);
+        let relation = resource
+            .relation()
+            .filter(|_| resource.kind() != "test" || outcome.kept);
         Self {
-            relation: relation.map(|r| r.quoted()),
-            timing,
-            batches: outcome.batches,
-            compiled_sql: outcome
-                .compiled
-                .unwrap_or_else(|| node.compiled_sql.clone()),
-            unique_id: node.unique_id.clone(),
-            name: node.name.clone(),
-            kind: node.kind(),
-            path: node.path.clone(),
+            unique_id: resource.unique_id().to_owned(),
+            name: resource.name().to_owned(),
+            kind: resource.kind(),
+            path: resource.path().to_owned(),
             status: outcome.status,
             message: outcome.message,
             failures: outcome.failures,
             rows_affected: outcome.rows_affected,
             seconds,
+            compiled_sql: outcome.compiled.unwrap_or_else(|| {
+                resource
+                    .node()
+                    .map(|node| node.compiled_sql.clone())
+                    .unwrap_or_default()
+            }),
+            relation: relation.map(|r| r.quoted()),
+            timing,
+            batches: outcome.batches,
         }
     }
 }
@@ -216,6 +215,9 @@ pub struct Counts {
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Summary {
     pub results: Vec<NodeResult>,
+    /// About the selection.
+    #[serde(skip)]
+    pub warnings: Vec<String>,
     pub seconds: f64,
 }
 
@@ -261,16 +263,22 @@ impl Summary {
 /// Told about every node as it starts and ends, always on the calling thread. `index` is the node's
 /// place in the plan, from 1. A skipped node finishes without having started.
 pub trait Observer {
-    fn started(&mut self, index: usize, total: usize, node: &Node);
+    fn started(&mut self, index: usize, total: usize, item: Resource<'_>);
     fn finished(&mut self, index: usize, total: usize, result: &NodeResult);
     /// A line of a template or of the runner, for people.
     fn note(&mut self, _line: &str) {}
+    /// Of the statements around a run.
+    fn hook_started(&mut self, _index: usize, _total: usize, _name: &str) {}
+    fn hook_finished(&mut self, _index: usize, _total: usize, _result: &NodeResult) {}
+    fn freshness(&mut self, _index: usize, _total: usize, _result: &FreshnessResult) {}
+    /// The nodes begin or have ended.
+    fn between(&mut self) {}
 }
 
 /// Watches nothing.
 pub struct Silent;
 
 impl Observer for Silent {
-    fn started(&mut self, _index: usize, _total: usize, _node: &Node) {}
+    fn started(&mut self, _index: usize, _total: usize, _item: Resource<'_>) {}
     fn finished(&mut self, _index: usize, _total: usize, _result: &NodeResult) {}
 }

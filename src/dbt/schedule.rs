@@ -17,6 +17,7 @@ use crate::moment::Moment;
 use crate::options::Interrupt;
 use crate::plan::Plan;
 use crate::relations::Relations;
+use crate::resource::Resource;
 use crate::result::{NodeResult, Observer, Outcome, Status, Timing};
 use crate::{Helpers, Options, data_test, unit_test};
 
@@ -37,7 +38,7 @@ enum Event {
 
 pub(crate) fn run(shared: &Shared<'_>, observer: &mut dyn Observer) -> Vec<NodeResult> {
     let plan = shared.plan;
-    let workers = shared.options.threads.clamp(1, plan.nodes.len().max(1));
+    let workers = shared.options.threads.clamp(1, plan.items.len().max(1));
     let (jobs, queue) = channel::<usize>();
     let queue = Mutex::new(queue);
     let (events, inbox) = channel();
@@ -66,7 +67,7 @@ fn work(
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(place) = job else { return };
-        let node = shared.plan.nodes[place];
+        let node = shared.plan.items[place];
         let (outcome, timing) = timed(worker, || {
             let run = Run {
                 options: shared.options,
@@ -74,7 +75,11 @@ fn work(
                 relations: shared.relations,
                 note: &note,
             };
-            execute(shared, &run, worker, node)
+            match node {
+                Resource::Node(node) => execute(shared, &run, worker, node),
+                // There is nothing to run: its place in the order is all it has.
+                _ => Ok(Outcome::of(Status::NoOp, Some("NO-OP".into()))),
+            }
         });
         if events
             .send(Event::Done(place, Box::new(outcome), timing))
@@ -122,8 +127,11 @@ fn execute(
     }
 }
 
-fn is_python(node: &Node) -> bool {
-    matches!(&node.spec, NodeSpec::Model(model) if model.python.is_some())
+fn is_python(item: Resource<'_>) -> bool {
+    matches!(
+        item.node().map(|node| &node.spec),
+        Some(NodeSpec::Model(model)) if model.python.is_some()
+    )
 }
 
 /// The state of the run, kept by the calling thread alone.
@@ -165,7 +173,7 @@ impl<'a> Progress<'a> {
     }
 
     fn release(&mut self, place: usize) {
-        if is_python(self.shared.plan.nodes[place]) {
+        if is_python(self.shared.plan.items[place]) {
             self.ready_alone.insert(place);
         } else {
             self.ready.insert(place);
@@ -216,15 +224,18 @@ impl<'a> Progress<'a> {
     }
 
     fn start(&mut self, place: usize) {
-        let nodes = &self.shared.plan.nodes;
-        self.observer.started(place + 1, nodes.len(), nodes[place]);
+        let items = &self.shared.plan.items;
+        self.observer.started(place + 1, items.len(), items[place]);
     }
 
     /// Runs a Python model while no worker has a connection.
     fn alone(&self, place: usize) -> (Outcome, Timing) {
         let shared = self.shared;
         let events = &self.events;
-        let node = shared.plan.nodes[place];
+        let node = shared.plan.items[place];
+        let Resource::Node(node) = node else {
+            return (Outcome::error("not a model"), Timing::default());
+        };
         let NodeSpec::Model(model) = &node.spec else {
             return (Outcome::error("not a model"), Timing::default());
         };
@@ -268,7 +279,7 @@ impl<'a> Progress<'a> {
         if let Some(cause) = self.blocked_by[place] {
             return Some(format!(
                 "skipped because `{}` failed",
-                self.shared.plan.nodes[cause].name
+                self.shared.plan.items[cause].name()
             ));
         }
         if self.shared.options.interrupt.fired() {
@@ -286,8 +297,8 @@ impl<'a> Progress<'a> {
                 *cause = Some(cause.map_or(place, |earlier| earlier.min(place)));
             }
         }
-        let result = NodeResult::new(plan.nodes[place], outcome, timing);
-        self.observer.finished(place + 1, plan.nodes.len(), &result);
+        let result = NodeResult::new(plan.items[place], outcome, timing);
+        self.observer.finished(place + 1, plan.items.len(), &result);
         self.results[place] = Some(result);
         for &next in &plan.releases[place] {
             self.waits_for[next] -= 1;

@@ -10,12 +10,23 @@ use crate::moment::Moment;
 
 pub(crate) struct Live<'a> {
     connection: &'a Connection,
+    /// Every statement is a transaction of its own, unless the template begins one.
+    autocommit: bool,
     note: &'a dyn Fn(String),
 }
 
 impl<'a> Live<'a> {
     pub(crate) fn new(connection: &'a Connection, note: &'a dyn Fn(String)) -> Self {
-        Self { connection, note }
+        Self {
+            connection,
+            autocommit: false,
+            note,
+        }
+    }
+
+    pub(crate) fn autocommitting(mut self) -> Self {
+        self.autocommit = true;
+        self
     }
 
     /// Runs `work` in a transaction that is committed when it succeeds.
@@ -48,6 +59,9 @@ impl Warehouse for Live<'_> {
     }
 
     fn commit(&self) -> Result<(), String> {
+        if self.autocommit {
+            return Ok(());
+        }
         self.connection
             .execute_batch("commit")
             .and_then(|()| self.connection.execute_batch("begin transaction"))
@@ -55,6 +69,9 @@ impl Warehouse for Live<'_> {
     }
 
     fn rollback(&self) -> Result<(), String> {
+        if self.autocommit {
+            return Ok(());
+        }
         self.connection
             .execute_batch("rollback")
             .and_then(|()| self.connection.execute_batch("begin transaction"))

@@ -17,6 +17,7 @@ use crate::dbt::{
 use crate::documents::{
     DocumentKind, FilePath, files_of, find_file, parse_yaml, python_module, site,
 };
+use crate::inputs::dbt_inputs;
 use crate::relations::RelationKey;
 
 pub(crate) const PROJECT_FILE: &str = "dbt_project.yml";
@@ -35,6 +36,12 @@ pub(crate) fn dbt_project(db: &dyn Db) -> Option<DbtProject> {
         return None;
     }
     let (mut def, problems) = lower_project(parse_yaml(db, file));
+    for (name, value) in &dbt_inputs(db).vars {
+        if let Some(serde_json::Value::Object(own)) = def.vars.get_mut(&def.name) {
+            own.remove(name);
+        }
+        def.vars.insert(name.clone(), value.clone());
+    }
     let context = YamlContext {
         package: def.name.clone(),
         vars: def.vars_for(&def.name),

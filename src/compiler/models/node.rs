@@ -19,7 +19,7 @@ use crate::dbt::{
     Resource, Target, config, merge_model, static_refs,
 };
 use crate::documents::{DocumentKind, document_kind, site};
-use crate::inputs::Settings;
+use crate::inputs::{Settings, dbt_inputs};
 
 /// The folder below which every relation is made unless configured otherwise.
 const TARGET_SCHEMA: &str = "main";
@@ -163,7 +163,7 @@ pub(crate) fn is_ephemeral(db: &dyn Db, file: SourceFile) -> bool {
 pub(crate) fn node_relation(db: &dyn Db, file: SourceFile) -> RelationName {
     node_config(db, file)
         .0
-        .relation(TARGET_SCHEMA, node_name(db, file))
+        .relation(&target(db).schema, node_name(db, file))
 }
 
 pub(crate) fn target(db: &dyn Db) -> Target {
@@ -177,6 +177,15 @@ pub(super) fn target_of(db: &dyn Db, dbt_profile: Option<&str>) -> Target {
         .clone()
         .or_else(|| site(db).map(|s| s.profile.clone()))
         .unwrap_or_else(|| "default".into());
+    if let Some(target) = &dbt_inputs(db).target {
+        return Target {
+            name: target.name.clone(),
+            profile: dbt_profile.unwrap_or_default().to_owned(),
+            schema: target.schema.clone(),
+            database: target.database.clone(),
+            threads: target.threads,
+        };
+    }
     Target {
         name: profile.replace('-', "_"),
         profile: dbt_profile.unwrap_or_default().to_owned(),

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::templates::Scripted;
 use super::{Project, message};
 use crate::fixture::{change, graph, model, model_spec};
-use crate::{Command, Helpers, Moment, Observer, Options, Silent, Status, Summary};
+use crate::{Command, Helpers, Moment, Observer, Options, Resource, Silent, Status, Summary};
 
 fn incremental(spec: IncrementalSpec, sql: &str) -> DbtGraph {
     let mut node = model(Materialization::Incremental, "marts", "events", &[], sql);
@@ -317,7 +317,7 @@ fn microbatches_replace_their_period() {
 struct Printed;
 
 impl Observer for Printed {
-    fn started(&mut self, _: usize, _: usize, _: &Node) {}
+    fn started(&mut self, _: usize, _: usize, _: Resource<'_>) {}
     fn finished(&mut self, _: usize, _: usize, _: &crate::NodeResult) {}
     fn note(&mut self, line: &str) {
         println!("{line}");

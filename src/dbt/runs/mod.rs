@@ -22,8 +22,8 @@ use crate::fixture::{
     change, declared, graph, model, model_spec, seed, shop, test_spec, write_seeds,
 };
 use crate::{
-    Command, Helpers, NodeResult, Observer, Options, RunError, Selection, Silent, Status, Summary,
-    plan,
+    Command, Helpers, NodeResult, Observer, Options, Resource, RunError, Selection, Silent, Status,
+    Summary, plan,
 };
 
 fn run(
@@ -423,8 +423,9 @@ fn seed_values_are_those_of_dbt() {
 struct Log(Vec<String>);
 
 impl Observer for Log {
-    fn started(&mut self, index: usize, total: usize, node: &Node) {
-        self.0.push(format!("{index}/{total} start {}", node.name));
+    fn started(&mut self, index: usize, total: usize, item: Resource<'_>) {
+        self.0
+            .push(format!("{index}/{total} start {}", item.name()));
     }
     fn finished(&mut self, index: usize, total: usize, result: &NodeResult) {
         self.0
@@ -442,6 +443,7 @@ fn the_observer_sees_every_node() {
         selection: Selection {
             select: vec!["+customers".into()],
             exclude: vec!["resource_type:test".into()],
+            ..Selection::default()
         },
         threads: 1,
         ..project.options()

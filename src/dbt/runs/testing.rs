@@ -8,7 +8,7 @@ use serde_json::json;
 use super::templates::Scripted;
 use super::{Project, message, statuses};
 use crate::fixture::{change, data_test, graph, model, model_spec, shop, test_spec};
-use crate::{Command, Helpers, Observer, Silent, Status};
+use crate::{Command, Helpers, Observer, Resource, Silent, Status};
 
 fn unit_test(name: &str, model: &str) -> Node {
     Node {
@@ -122,7 +122,7 @@ fn a_hook_outside_the_transaction_stays() {
 struct Notes(Vec<String>);
 
 impl Observer for Notes {
-    fn started(&mut self, _: usize, _: usize, _: &Node) {}
+    fn started(&mut self, _: usize, _: usize, _: Resource<'_>) {}
     fn finished(&mut self, _: usize, _: usize, _: &crate::NodeResult) {}
     fn note(&mut self, line: &str) {
         self.0.push(line.to_owned());
