@@ -7,7 +7,7 @@ ifdef CARGO_TARGET_DIR
 MXCP = $(CARGO_TARGET_DIR)/debug/mxcp
 endif
 
-.PHONY: setup build demo test differential corpus agreement hostile conformance lint fmt bench clean dbt-oracle dbt-killed bench-dbt
+.PHONY: setup build demo test differential corpus agreement hostile conformance dbt-oracle dbt-killed lint fmt bench bench-dbt clean
 
 ## Python with a shared libpython, the virtual environment, the prebuilt DuckDB library
 setup:

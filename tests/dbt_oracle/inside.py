@@ -19,7 +19,7 @@ def moments(values: list) -> dict:
     def recent(value) -> bool:
         if not isinstance(value, datetime.datetime):
             return False
-        return abs((value.replace(tzinfo=None) - now).total_seconds()) < 86400
+        return abs((value.replace(tzinfo=None) - now).total_seconds()) < 8 * 86400
 
     return {v: f"now {i}" for i, v in enumerate(sorted({v for v in values if recent(v)}))}
 

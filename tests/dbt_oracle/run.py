@@ -1,6 +1,6 @@
 """The projects of fixtures/dbt through dbt and through `mxcp dbt`: what both make of them must be the same.
 
-    python run.py MXCP DBT_PYTHON [--only WORD] [--fresh] [--show N] [--keep FOLDER]
+    python run.py MXCP DBT_PYTHON [--only WORD] [--fresh] [--show N] [--group] [--twice] [--keep FOLDER]
 
 Each project says in `oracle.yml` what is run, one command after the other, and what is selected. After each command
 the exit code, the artifacts and every relation of every database file are compared: nodes and what is disabled, what
@@ -16,6 +16,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import sys
 import tempfile
@@ -56,7 +57,7 @@ def one(project: pathlib.Path, options, deliberate: list) -> tuple:
     with tempfile.TemporaryDirectory(prefix="mxcp-dbt-") as folder:
         work = pathlib.Path(options.keep or folder).resolve()
         dbt = Tool("dbt", [str(pathlib.Path(options.python).parent / "dbt")], options.python)
-        mxcp = Tool("mxcp", [options.mxcp, "dbt"], options.python)
+        mxcp = Tool("mxcp", dbt.command if options.twice else [options.mxcp, "dbt"], options.python)
         expected = theirs(project, dbt, work, options.fresh)
         found = json.loads(json.dumps(observe(project, mxcp, work)))
     counts = {kind: [0, 0] for kind in KINDS}
@@ -77,6 +78,20 @@ def one(project: pathlib.Path, options, deliberate: list) -> tuple:
     return project.name, counts, explained, different
 
 
+def grouped(lists: list) -> list:
+    """The sorts of differences, the most frequent first: count, projects, one example."""
+    sorts: dict = {}
+    for name, _, different in lists:
+        for kind, what, text, _ in different:
+            # The command, and which node or relation it is about, do not make another sort.
+            sort = re.sub(r"^\[[^]]*\] ", "", what)
+            sort = re.sub(r"\b(model|test|seed|source|snapshot|unit_test|exposure|operation|analysis|group)\.\S+", r"\1", sort)
+            sort = re.sub(r"^(\w+)\.\S+ (kind|columns|extra|rows)$", r"relation \2", sort)
+            sort = "select" if sort.startswith("select ") else sort
+            sorts.setdefault((kind, sort), []).append((name, what, text))
+    return sorted(sorts.items(), key=lambda item: -len(item[1]))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("mxcp")
@@ -84,6 +99,8 @@ def main() -> int:
     parser.add_argument("--only", metavar="WORD", help="projects with this in their name")
     parser.add_argument("--fresh", action="store_true", help="ask dbt again, whatever it said before")
     parser.add_argument("--show", type=int, default=30, metavar="N", help="differences to print per project")
+    parser.add_argument("--group", action="store_true", help="one example of each sort of difference, and how many there are")
+    parser.add_argument("--twice", action="store_true", help="dbt in the place of mxcp: what differs then is chance")
     parser.add_argument("--keep", metavar="FOLDER", help="where the copies of the projects stay")
     options = parser.parse_args()
     options.mxcp = os.path.abspath(shutil.which(options.mxcp) or parser.error(f"no executable `{options.mxcp}`"))
@@ -105,6 +122,13 @@ def main() -> int:
                 totals[i] += n
             lists.append((name, explained, different))
             bad += len(different)
+    if options.group:
+        for (kind, sort), found in grouped(lists):
+            names = sorted({name for name, _, _ in found})
+            print(f"\n{len(found)} x {kind}: {sort}   ({', '.join(names)})")
+            for name, what, text in found[:: max(1, len(found) // 3)][:3]:
+                print(f"  {name}: {what}\n" + "\n".join("      " + line[:700] for line in text.splitlines()[:14]))
+        lists = []
     for name, explained, different in lists:
         for kind, what, text, reason in explained:
             print(f"\n{name}: {what}\n    {reason}")
