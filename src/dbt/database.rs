@@ -122,23 +122,28 @@ fn search_below(connection: &Connection, root: &Path) -> Result<(), RunError> {
     }
 }
 
-const ATTEMPTS: u32 = 6;
+const ATTEMPTS: u32 = 20;
+/// The longest pause before the next attempt.
+const PAUSE: Duration = Duration::from_millis(160);
+
+/// Held by whoever tries again: those who got in each other's way take turns.
+static AGAIN: Mutex<()> = Mutex::new(());
 
 /// Runs `work` in a transaction: all of it happens, or nothing.
 pub(crate) fn in_transaction<T>(
     connection: &Connection,
     work: impl Fn() -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let mut attempt = 1;
-    loop {
-        match once(connection, &work) {
-            Err(failure) if failure.conflict && attempt < ATTEMPTS => {
-                sleep(Duration::from_millis(10 << attempt));
-                attempt += 1;
-            }
-            outcome => return outcome,
+    let mut outcome = once(connection, &work);
+    for attempt in 1..ATTEMPTS {
+        if !outcome.as_ref().is_err_and(|failure| failure.conflict) {
+            break;
         }
+        let _turn = AGAIN.lock().unwrap_or_else(PoisonError::into_inner);
+        sleep(PAUSE.min(Duration::from_millis(5 << attempt.min(8))));
+        outcome = once(connection, &work);
     }
+    outcome
 }
 
 fn once<T>(connection: &Connection, work: &impl Fn() -> Result<T, Failure>) -> Result<T, Failure> {

@@ -36,7 +36,7 @@ pub(super) fn may_reach_out(manifest: &Manifest) -> bool {
             .endpoints
             .iter()
             .any(|endpoint| match &endpoint.body {
-                Body::Sql(body) => body.effects.external || body.columns.is_none(),
+                Body::Sql(body) => body.effects.external,
                 Body::Python(_) => true,
                 Body::Prompt(_) => false,
             })

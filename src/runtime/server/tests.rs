@@ -604,6 +604,30 @@ async fn a_client_that_does_not_read_cannot_hold_the_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_reaches_neither_files_nor_the_network() {
+    let settings = json!({"sql_tools": {"enabled": true}});
+    let mut client = Client::initialized(settings, shop()).await;
+    let out = tempfile::tempdir().unwrap();
+    let file = out.path().join("out.csv").display().to_string();
+    for sql in [
+        format!("COPY (SELECT 1) TO '{file}'"),
+        format!("ATTACH '{file}' AS other"),
+        "SELECT * FROM read_text('/etc/hostname')".to_owned(),
+        "SELECT * FROM '/etc/hostname.csv'".to_owned(),
+        "CREATE TABLE t AS SELECT * FROM glob('/etc/*')".to_owned(),
+        "INSTALL httpfs".to_owned(),
+        "SET enable_external_access = true".to_owned(),
+        format!("EXPORT DATABASE '{file}'"),
+    ] {
+        let result = client
+            .call("execute_sql_query", json!({ "sql": sql }))
+            .await;
+        assert_eq!(result["isError"], true, "{sql}: {result}");
+    }
+    assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_replaced_manifest_is_what_clients_see() {
     let mut client = Client::initialized(json!({}), shop()).await;
     client.request("tools/list", json!({})).await;
