@@ -6,6 +6,7 @@ mod existing;
 mod in_use;
 mod incremental;
 mod layering;
+mod live;
 mod manifest;
 mod mdtest;
 mod serve;

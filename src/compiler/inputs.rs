@@ -28,6 +28,15 @@ pub struct DatabaseProblem {
     pub help: Option<String>,
 }
 
+/// What a command says of the dbt layer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DbtOptions {
+    /// `--vars`, which outrank those of the project file.
+    pub vars: serde_json::Map<String, serde_json::Value>,
+    /// The target of a `profiles.yml`, in the place of the profile's own database.
+    pub target: Option<crate::dbt::Target>,
+}
+
 /// The session's settings. A singleton.
 #[salsa::input(singleton, debug)]
 pub struct Settings {
@@ -36,6 +45,8 @@ pub struct Settings {
     pub profile: Option<String>,
     #[returns(ref)]
     pub environment: Environment,
+    #[returns(ref)]
+    pub dbt: DbtOptions,
 }
 
 /// Sets the profile unless it is the same.
@@ -43,6 +54,14 @@ pub fn set_profile<Db: salsa::Database>(db: &mut Db, profile: Option<String>) {
     let settings = Settings::get(db);
     if *settings.profile(db) != profile {
         settings.set_profile(db).to(profile);
+    }
+}
+
+/// Sets the options of the dbt layer unless they are the same.
+pub fn set_dbt_options<Db: salsa::Database>(db: &mut Db, options: DbtOptions) {
+    let settings = Settings::get(db);
+    if *settings.dbt(db) != options {
+        settings.set_dbt(db).to(options);
     }
 }
 
