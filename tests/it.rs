@@ -8,6 +8,7 @@ mod http;
 mod in_use;
 mod incremental;
 mod layering;
+mod live;
 mod manifest;
 mod mdtest;
 mod serve;

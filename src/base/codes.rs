@@ -150,6 +150,7 @@ codes! {
     MX0427 = 427 Error "configuration value not allowed";
     MX0428 = 428 Warning "seed header";
     MX0429 = 429 Warning "table that dbt no longer builds";
+    MX0430 = 430 Warning "snapshot cannot be taken";
     MX0501 = 501 Error "Python function not found";
     MX0502 = 502 Error "Python syntax";
     MX0503 = 503 Error "inline Python is not supported";

@@ -15,12 +15,14 @@ use text_size::TextRange;
 use crate::{SyntaxError, SyntaxErrorKind, limits, text_range};
 
 mod builtins;
+mod dbt;
 mod facts;
 mod text;
 
 #[cfg(test)]
 mod tests;
 
+pub use dbt::{DbtCall, dbt_calls};
 pub use facts::{Body, Call, ColumnRead, Execute, Facts, Fate, Import, Params, Use, Value};
 pub use text::Constant;
 

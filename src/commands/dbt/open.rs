@@ -1,14 +1,14 @@
 //! A dbt project opened for a command: its sources, its target and what is selected.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use mxcp_artifact::dbt::DbtGraph;
 use mxcp_artifact::dbt_live::RunFacts;
 use mxcp_base::Severity;
 use mxcp_base::render::Format;
 use mxcp_compiler::inputs::{DbtInputs, DbtTarget};
-use mxcp_compiler::models::{Ecosystem, dbt_graph, ecosystem};
+use mxcp_compiler::models::{Ecosystem, LiveTemplates, dbt_graph, ecosystem};
 use mxcp_compiler::site::SITE_FILE;
 use mxcp_dbt::{Helpers, Indirect, Interrupt, Moment, Options, State};
 use serde_json::{Map, Value};
@@ -31,6 +31,7 @@ pub(super) struct Opened {
     pub(super) started: Moment,
     pub(super) invocation: String,
     pub(super) python: Models,
+    templates: OnceLock<LiveTemplates>,
 }
 
 /// The project around the current directory, or the one asked for.
@@ -96,6 +97,7 @@ impl Opened {
             started: Moment::now(),
             invocation: invocation_id(),
             python,
+            templates: OnceLock::new(),
         })
     }
 
@@ -109,7 +111,10 @@ impl Opened {
 
     pub(super) fn helpers(&self) -> Helpers<'_> {
         Helpers {
-            templates: None,
+            templates: Some(
+                self.templates
+                    .get_or_init(|| LiveTemplates::new(&self.session.db)),
+            ),
             python: Some(&self.python),
         }
     }

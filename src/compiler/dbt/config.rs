@@ -68,6 +68,29 @@ pub fn resolve(
     finish(resource, merged)
 }
 
+/// The same for the node of a package: its own project file comes first, the root project's last.
+pub fn resolve_in_package(
+    resource: Resource,
+    package: &ProjectDef,
+    root: &ProjectDef,
+    fqn: &[String],
+    properties: &Map<String, Json>,
+    in_file: &Map<String, Json>,
+    problems: Vec<Problem>,
+) -> (ModelConfig, Vec<Problem>) {
+    let mut merged = Map::new();
+    for level in project_levels(resource, package, fqn) {
+        merge(&mut merged, level);
+    }
+    merge(&mut merged, properties.clone());
+    merge(&mut merged, in_file.clone());
+    for level in project_levels(resource, root, fqn) {
+        merge(&mut merged, level);
+    }
+    let (config, more) = finish(resource, merged);
+    (config, problems.into_iter().chain(more).collect())
+}
+
 // The levels of the configuration tree along `fqn`: the root, the package, each folder, the name.
 fn project_levels(
     resource: Resource,
@@ -291,35 +314,36 @@ fn hooks(value: Option<&Json>) -> Vec<String> {
 }
 
 impl ModelConfig {
-    /// The materialisation, or why it is not available.
-    pub fn materialization(&self) -> Result<Materialization, Problem> {
-        Ok(match self.materialized.as_str() {
+    /// The materialisation, or why there is none; `defined` tells which ones the project's macros define.
+    pub fn materialization(
+        &self,
+        defined: &dyn Fn(&str) -> bool,
+    ) -> Result<Materialization, Problem> {
+        let own = self.materialized.as_str();
+        Ok(match own {
+            _ if defined(own) => Materialization::Custom(own.to_owned()),
             "view" => Materialization::View,
             "table" => Materialization::Table,
             "ephemeral" => Materialization::Ephemeral,
+            "incremental" => Materialization::Incremental,
+            "external" => Materialization::External,
             other => {
-                let known = [
-                    "incremental",
-                    "materialized_view",
-                    "snapshot",
-                    "external",
-                    "table_function",
-                ];
+                let known = ["materialized_view", "snapshot"];
                 let accepted = known.contains(&other);
                 let problem = if accepted {
                     format!("models materialised as `{other}` are not supported")
                 } else {
                     format!("there is no materialisation `{other}`")
                 };
+                let all = ["view", "table", "incremental", "ephemeral", "external"];
                 return Err(Problem::new(
                     code::UNSUPPORTED,
                     At::Config("materialized".to_owned()),
                     problem,
                 )
-                .help(
-                    did_you_mean(other, ["view", "table", "ephemeral"])
-                        .unwrap_or_else(|| "use `view`, `table` or `ephemeral`".to_owned()),
-                )
+                .help(did_you_mean(other, all).unwrap_or_else(|| {
+                    "use `view`, `table`, `incremental`, `ephemeral` or `external`".to_owned()
+                }))
                 .accepted(accepted));
             }
         })
@@ -376,7 +400,10 @@ mod tests {
             ),
         );
         assert_eq!(problems, []);
-        assert_eq!(config.materialization(), Ok(Materialization::Table));
+        assert_eq!(
+            config.materialization(&|_| false),
+            Ok(Materialization::Table)
+        );
         assert_eq!(config.tags, ["own", "prop", "root"]);
         assert_eq!(json!(config.meta), json!({"a": 1, "b": 2}));
         assert_eq!(config.pre_hooks, ["one", "two"]);
@@ -405,9 +432,9 @@ mod tests {
         let with = |name: &str| {
             let own = object(json!({"materialized": name}));
             let (config, _) = resolve(Resource::Model, &project, &[], &Map::new(), &own);
-            config.materialization().unwrap_err()
+            config.materialization(&|_| false).unwrap_err()
         };
         assert_eq!(with("tabel").help.as_deref(), Some("did you mean `table`?"));
-        assert!(with("incremental").message.contains("not supported"));
+        assert!(with("materialized_view").message.contains("not supported"));
     }
 }

@@ -9,18 +9,17 @@ use std::sync::Arc;
 
 use minijinja::value::{Enumerator, Object, ObjectRepr, Value};
 use minijinja::{Error, ErrorKind, State};
-use mxcp_artifact::RelationName;
-use mxcp_artifact::catalog::quote_identifier;
 use serde_json::Value as Json;
 
 use super::environment::constant;
 use super::functions::{self, builtin};
 use super::pycompat::split;
-use super::session::{Assumed, MAX_DEPTH, Session, Stop};
+use super::relation::Relation;
+use super::session::{Assumed, Session, Stop};
 use super::values::{map_value, to_value};
 
 /// dbt's context names that are callable or hold members.
-pub(super) const NAMES: [&str; 24] = [
+pub(super) const NAMES: [&str; 31] = [
     "ref",
     "source",
     "config",
@@ -44,7 +43,14 @@ pub(super) const NAMES: [&str; 24] = [
     "builtins",
     "local_md5",
     "should_store_failures",
+    "should_full_refresh",
     "flags",
+    "fromyaml",
+    "toyaml",
+    "diff_of_two_dicts",
+    "doc",
+    "write",
+    "try_or_compiler_error",
 ];
 
 /// Names that hold plain values.
@@ -63,23 +69,15 @@ pub(super) const VALUES: [&str; 11] = [
 ];
 
 /// Names dbt has and this does not: calling one says so.
-const UNSUPPORTED: [&str; 12] = [
-    "fromyaml",
-    "toyaml",
-    "diff_of_two_dicts",
-    "doc",
+const UNSUPPORTED: [&str; 4] = [
     "metric",
     "function",
-    "write",
-    "render",
-    "try_or_compiler_error",
     "load_agate_table",
-    "thread_id",
-    "dbt_metadata_envs",
+    "submit_python_job",
 ];
 
 /// Names the template engine itself gives a meaning.
-const ENGINE: [&str; 12] = [
+const ENGINE: [&str; 14] = [
     "range",
     "dict",
     "namespace",
@@ -92,10 +90,12 @@ const ENGINE: [&str; 12] = [
     super::rewrite::LIST,
     super::rewrite::DICT,
     super::rewrite::FORMAT,
+    super::rewrite::SUM,
+    super::rewrite::DIFFERENCE,
 ];
 
 /// Names that need a database, the whole graph or a clock.
-pub(super) const DYNAMIC: [&str; 16] = [
+pub(super) const DYNAMIC: [&str; 19] = [
     "run_query",
     "statement",
     "load_result",
@@ -112,6 +112,21 @@ pub(super) const DYNAMIC: [&str; 16] = [
     "get_intervals_between",
     "results",
     "invocation_args_dict",
+    "render",
+    "thread_id",
+    "dbt_metadata_envs",
+];
+
+/// Those of them that are values.
+const STATE: [&str; 8] = [
+    "graph",
+    "selected_resources",
+    "run_started_at",
+    "invocation_id",
+    "results",
+    "invocation_args_dict",
+    "thread_id",
+    "dbt_metadata_envs",
 ];
 
 /// The root of the context for a template or macro of `package`.
@@ -133,9 +148,28 @@ impl Root {
 
     fn plain(&self, name: &str) -> Option<Value> {
         let facts = &self.session.facts;
+        if let Some(live) = &self.session.live {
+            if name == "context" {
+                return Some(Value::from_object(Self::new(&self.session, &self.package)));
+            }
+            if let Some(value) = super::live::plain(live, name) {
+                return Some(value);
+            }
+        }
         Some(match name {
-            "execute" => Value::from(true),
-            "this" => Value::from_object(Relation::of(facts.this.clone()?, &facts.target.database)),
+            "execute" => Value::from(!facts.parsing),
+            "this" => {
+                let this = Relation::of(facts.this.clone()?, &facts.target.database);
+                let replaced = self
+                    .session
+                    .live
+                    .as_ref()
+                    .and_then(|l| l.replaced.this.clone());
+                Value::from_object(match replaced {
+                    Some(name) => this.written_as(name),
+                    None => this,
+                })
+            }
             "target" => Value::from_pairs([
                 ("name", Value::from(facts.target.name.as_str())),
                 ("target_name", Value::from(facts.target.name.as_str())),
@@ -206,13 +240,19 @@ impl Object for Root {
             session.dynamic(format!("`{name}` is a package, whose macros are not read"));
             return Some(Value::from_object(Anything));
         }
+        if session.live.is_none() && STATE.contains(&name) {
+            if !session.facts.parsing {
+                session.dynamic(functions::why_dynamic(name));
+            }
+            return Some(Value::from_object(Anything));
+        }
         if !is_path {
             if !ENGINE.contains(&name) {
                 session.unknown(name);
             }
             return None;
         }
-        Some(Path::value(session, name))
+        Some(Path::value(session, &self.package, name))
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
@@ -224,13 +264,16 @@ impl Object for Root {
 #[derive(Debug)]
 pub(super) struct Path {
     session: Arc<Session>,
+    /// Of the template or macro that reads the name.
+    package: String,
     path: String,
 }
 
 impl Path {
-    pub(super) fn value(session: &Arc<Session>, path: impl Into<String>) -> Value {
+    pub(super) fn value(session: &Arc<Session>, package: &str, path: impl Into<String>) -> Value {
         Value::from_object(Self {
             session: Arc::clone(session),
+            package: package.to_owned(),
             path: path.into(),
         })
     }
@@ -248,19 +291,26 @@ impl Object for Path {
             }));
         }
         let path = format!("{}.{member}", self.path);
-        if DYNAMIC.contains(&self.path.as_str()) {
+        if self.session.live.is_none() && DYNAMIC.contains(&self.path.as_str()) {
             self.session.dynamic(functions::why_dynamic(&self.path));
             return Some(Value::from_object(Anything));
+        }
+        if let Some(value) = super::modules::value(&path).filter(|_| path.starts_with("modules.")) {
+            return Some(value);
+        }
+        if self.path == "api.Relation" && matches!(member, "Table" | "View" | "CTE" | "External") {
+            return Some(Value::from(member.to_lowercase()));
         }
         if self.path == "config" && functions::is_unknown(&path) {
             return facts.config.get(member).map(to_value);
         }
-        let known = functions::is_member(&path) || path.starts_with("modules.");
-        known.then(|| Self::value(&self.session, path))
+        let live = self.session.live.is_some() && path.starts_with("adapter.");
+        let known = functions::is_member(&path) || path.starts_with("modules.") || live;
+        known.then(|| Self::value(&self.session, &self.package, path))
     }
 
     fn call(self: &Arc<Self>, state: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
-        functions::call(&self.session, state, &self.path, args)
+        functions::call(&self.session, state, (&self.package, &self.path), args)
     }
 
     fn call_method(
@@ -270,11 +320,16 @@ impl Object for Path {
         args: &[Value],
     ) -> Result<Value, Error> {
         if self.session.facts.macros.contains(&self.path, method) {
-            // The engine falls back to the member, which is the macro.
-            return Err(Error::from(ErrorKind::UnknownMethod));
+            // A macro may be called like a method of mappings.
+            let function = Arc::new(MacroFn {
+                session: Arc::clone(&self.session),
+                package: self.path.clone(),
+                name: method.to_owned(),
+            });
+            return function.call(state, args);
         }
         let path = format!("{}.{method}", self.path);
-        functions::call(&self.session, state, &path, args)
+        functions::call(&self.session, state, (&self.package, &path), args)
     }
 
     fn is_true(self: &Arc<Self>) -> bool {
@@ -282,7 +337,7 @@ impl Object for Path {
     }
 
     fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if DYNAMIC.contains(&self.path.as_str()) {
+        if self.session.live.is_none() && DYNAMIC.contains(&self.path.as_str()) {
             self.session.dynamic(functions::why_dynamic(&self.path));
             return Ok(());
         }
@@ -301,6 +356,16 @@ pub(super) struct MacroFn {
 impl Object for MacroFn {
     fn call(self: &Arc<Self>, state: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
         let session = &self.session;
+        if let Some(live) = &session.live {
+            let qualified = format!("{}.{}", self.package, self.name);
+            let replaced = &live.replaced.macros;
+            if let Some(value) = replaced
+                .get(&self.name)
+                .or_else(|| replaced.get(&qualified))
+            {
+                return Ok(to_value(value));
+            }
+        }
         let macros = session.facts.macros.clone();
         let Some(entry) = macros.get(&self.package, &self.name) else {
             return Err(Error::from(ErrorKind::UnknownFunction));
@@ -315,7 +380,7 @@ impl Object for MacroFn {
             log.depth += 1;
             log.depth
         };
-        let result = if depth > MAX_DEPTH {
+        let result = if depth > session.max_depth() {
             Err(session.stop(Stop::Failed {
                 message: format!("macro `{}` calls itself too deeply", self.name),
             }))
@@ -396,6 +461,19 @@ impl MacroFn {
     // The error without its place, so that the engine adds the place of the call.
     fn wrap(&self, entry: &super::macros::Entry, error: &Error) -> Error {
         let mut log = self.session.log();
+        let live = self.session.live.is_some();
+        if let Some(Stop::Failed { message }) = &mut log.stop
+            && live
+            && !message.contains(", in macro `")
+        {
+            // What the database said, with the place of the statement.
+            let inside = error.name() == Some(entry.template.as_str());
+            let line = entry.line + error.line().filter(|_| inside).unwrap_or(1) - 1;
+            message.push_str(&format!(
+                ", in macro `{}` ({}:{line})",
+                self.name, entry.path
+            ));
+        }
         if log.stop.is_none() {
             let inside = error.name() == Some(entry.template.as_str());
             let line = entry.line + error.line().filter(|_| inside).unwrap_or(1) - 1;
@@ -421,94 +499,6 @@ impl MacroFn {
             });
         }
         Error::new(ErrorKind::InvalidOperation, "stopped")
-    }
-}
-
-/// A relation as templates see it: text, with parts.
-#[derive(Debug)]
-pub(super) struct Relation {
-    name: RelationName,
-    database: String,
-    ephemeral: bool,
-}
-
-impl Relation {
-    pub(super) fn of(name: RelationName, database: &str) -> Self {
-        Self {
-            database: name.catalog.clone().unwrap_or_else(|| database.to_owned()),
-            name,
-            ephemeral: false,
-        }
-    }
-
-    /// The common table expression that stands for an ephemeral model.
-    pub(super) fn ephemeral(name: &str) -> Self {
-        Self {
-            name: RelationName::main(super::ephemeral::cte_name(name)),
-            database: String::new(),
-            ephemeral: true,
-        }
-    }
-
-    fn sql(&self, database: bool, schema: bool, identifier: bool) -> String {
-        if self.ephemeral {
-            return self.name.name.clone();
-        }
-        let mut parts = Vec::new();
-        if let Some(catalog) = self.name.catalog.as_ref().filter(|_| database) {
-            parts.push(quote_identifier(catalog));
-        }
-        if schema {
-            parts.push(quote_identifier(&self.name.schema));
-        }
-        if identifier {
-            parts.push(quote_identifier(&self.name.name));
-        }
-        parts.join(".")
-    }
-}
-
-impl Object for Relation {
-    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        Some(match key.as_str()? {
-            "database" => Value::from(self.database.as_str()),
-            "schema" => Value::from(self.name.schema.as_str()),
-            "identifier" | "name" | "table" => Value::from(self.name.name.as_str()),
-            "is_cte" => Value::from(self.ephemeral),
-            _ => return None,
-        })
-    }
-
-    fn call_method(
-        self: &Arc<Self>,
-        _: &mut State<'_, '_>,
-        method: &str,
-        args: &[Value],
-    ) -> Result<Value, Error> {
-        let (_, named) = split(args);
-        let kept = |part: &str| {
-            named
-                .iter()
-                .find(|(name, _)| name == part)
-                .is_none_or(|(_, value)| value.is_true())
-        };
-        Ok(match method {
-            "include" => {
-                Value::from(self.sql(kept("database"), kept("schema"), kept("identifier")))
-            }
-            "render" => Value::from(self.sql(true, true, true)),
-            "without_identifier" => Value::from(self.sql(true, true, false)),
-            "quote" | "incorporate" if named.is_empty() => Value::from(self.sql(true, true, true)),
-            _ => return Err(Error::from(ErrorKind::UnknownMethod)),
-        })
-    }
-
-    fn is_true(self: &Arc<Self>) -> bool {
-        true
-    }
-
-    fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.sql(true, true, true))
     }
 }
 

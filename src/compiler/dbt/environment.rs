@@ -6,8 +6,9 @@
 use std::sync::Arc;
 
 use minijinja::value::{Value, ValueKind};
-use minijinja::{AutoEscape, Environment, Error, UndefinedBehavior};
+use minijinja::{AutoEscape, Environment, Error, State, UndefinedBehavior};
 
+use super::modules::datetime;
 use super::pycompat::{self, MutableList, MutableMap};
 use super::rewrite;
 
@@ -43,7 +44,34 @@ pub(super) fn new_environment() -> Environment<'static> {
     env.add_function(rewrite::FORMAT, |template: String, values: Value| {
         pycompat::percent(&template, &values)
     });
+    env.add_function(
+        rewrite::SUM,
+        |state: &mut State<'_, '_>, left: Value, right: Value| {
+            arithmetic(state, &left, &right, false)
+        },
+    );
+    env.add_function(
+        rewrite::DIFFERENCE,
+        |state: &mut State<'_, '_>, left: Value, right: Value| {
+            arithmetic(state, &left, &right, true)
+        },
+    );
     env
+}
+
+// Sums and differences in which dates may take part.
+fn arithmetic(
+    state: &State<'_, '_>,
+    left: &Value,
+    right: &Value,
+    minus: bool,
+) -> Result<Value, Error> {
+    if let Some(result) = datetime::arithmetic(left, right, minus) {
+        return result;
+    }
+    let sum = if minus { "a - b" } else { "a + b" };
+    let values = Value::from_pairs([("a", left.clone()), ("b", right.clone())]);
+    state.env().compile_expression(sum)?.eval(values)
 }
 
 /// A function that ignores the template's state.

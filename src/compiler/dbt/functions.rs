@@ -8,18 +8,20 @@ use mxcp_artifact::RelationName;
 use mxcp_artifact::catalog::quote_identifier;
 use serde_json::{Map, Value as Json};
 
-use super::context::{Anything, DYNAMIC, MacroFn, Path, Relation, all_config, configured};
+use super::context::{Anything, DYNAMIC, MacroFn, Path, all_config, configured};
+use super::modules::{self, Given};
 use super::pycompat::{MutableList, split};
+use super::relation::{Column, Relation};
 use super::render::Resolved;
 use super::session::{Assumed, Session, Stop};
 use super::statics::json_of;
 use super::values::to_value;
-use super::{md5, pyfmt};
+use super::{live, md5, pyfmt};
 
 pub(super) use super::builtin;
 
 /// Members that exist, by full path.
-const MEMBERS: [&str; 34] = [
+const MEMBERS: [&str; 37] = [
     "config.get",
     "config.require",
     "config.persist_relation_docs",
@@ -44,16 +46,19 @@ const MEMBERS: [&str; 34] = [
     "api.Column.translate_type",
     "api.Column.string_type",
     "api.Column.numeric_type",
-    "modules.datetime",
-    "modules.datetime.date",
-    "modules.datetime.datetime",
-    "modules.datetime.datetime.strptime",
-    "modules.datetime.datetime.now",
-    "modules.datetime.datetime.utcnow",
-    "modules.datetime.date.today",
+    "api.Column.create",
+    "builtins.source",
     "builtins.ref",
     "builtins.source",
     "builtins.config",
+    "builtins.var",
+    "builtins.env_var",
+    "builtins.return",
+    "builtins.log",
+    "builtins.print",
+    "builtins.is_incremental",
+    "builtins.tojson",
+    "builtins.fromjson",
 ];
 
 pub(super) fn is_member(path: &str) -> bool {
@@ -70,7 +75,12 @@ pub(super) fn is_unknown(path: &str) -> bool {
 pub(super) fn why_dynamic(path: &str) -> String {
     match path {
         "graph" | "selected_resources" => format!("`{path}` depends on the whole project"),
-        "run_started_at" | "invocation_id" | "invocation_args_dict" | "results" => {
+        "run_started_at"
+        | "invocation_id"
+        | "invocation_args_dict"
+        | "results"
+        | "thread_id"
+        | "dbt_metadata_envs" => {
             format!("`{path}` is known only during a run")
         }
         _ => format!("`{path}` asks the database while compiling"),
@@ -87,13 +97,14 @@ pub(super) fn leading_name(text: &str) -> Option<&str> {
         .filter(|name| !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()))
 }
 
-struct Args {
-    positional: Vec<Value>,
-    named: Vec<(String, Value)>,
+#[derive(Clone, Debug)]
+pub(super) struct Args {
+    pub(super) positional: Vec<Value>,
+    pub(super) named: Vec<(String, Value)>,
 }
 
 impl Args {
-    fn get(&self, index: usize, name: &str) -> Option<&Value> {
+    pub(super) fn get(&self, index: usize, name: &str) -> Option<&Value> {
         self.positional.get(index).or_else(|| {
             self.named
                 .iter()
@@ -102,13 +113,13 @@ impl Args {
         })
     }
 
-    fn text(&self, index: usize, name: &str) -> Option<String> {
+    pub(super) fn text(&self, index: usize, name: &str) -> Option<String> {
         self.get(index, name)
             .filter(|value| !value.is_none() && !value.is_undefined())
             .map(ToString::to_string)
     }
 
-    fn need(&self, index: usize, name: &str, function: &str) -> Result<String, Error> {
+    pub(super) fn need(&self, index: usize, name: &str, function: &str) -> Result<String, Error> {
         self.text(index, name).ok_or_else(|| {
             Error::new(
                 ErrorKind::MissingArgument,
@@ -122,16 +133,29 @@ impl Args {
 pub(super) fn call(
     session: &Arc<Session>,
     state: &mut State<'_, '_>,
-    path: &str,
+    (package, path): (&str, &str),
     raw: &[Value],
 ) -> Result<Value, Error> {
     let (positional, named) = split(raw);
     let args = Args { positional, named };
     let none = || Value::from(());
+    let path = match path.strip_prefix("builtins.") {
+        Some(name) => name,
+        None => path,
+    };
+    if let Some(running) = &session.live {
+        let name = path.strip_prefix("dbt.").unwrap_or(path);
+        if let Some(value) = running.replaced.macros.get(name) {
+            return Ok(to_value(value));
+        }
+        if let Some(result) = live::call(session, running, state, path, &args) {
+            return result;
+        }
+    }
     Ok(match path {
-        "ref" | "builtins.ref" => reference(session, &args)?,
-        "source" | "builtins.source" => source(session, &args)?,
-        "config" | "builtins.config" => configure(session, &args)?,
+        "ref" => reference(session, package, &args)?,
+        "source" => source(session, &args)?,
+        "config" => configure(session, &args)?,
         "config.get" => {
             let key = args.need(0, "name", path)?;
             match configured(session, &key).filter(|value| !value.is_none()) {
@@ -155,13 +179,38 @@ pub(super) fn call(
         }
         "env_var" => {
             let name = args.need(0, "name", path)?;
+            session.changes();
             match args.text(1, "default") {
                 Some(default) => Value::from(default),
                 None if session.assumes(&Assumed::Env(name.clone())) => Value::from(""),
                 None => return Err(session.stop(Stop::MissingEnv(name))),
             }
         }
-        "is_incremental" | "should_store_failures" | "dbt.is_incremental" => Value::from(false),
+        "is_incremental"
+        | "dbt.is_incremental"
+        | "should_full_refresh"
+        | "dbt.should_full_refresh" => {
+            session.changes();
+            Value::from(false)
+        }
+        "should_store_failures" | "dbt.should_store_failures" => Value::from(false),
+        "fromyaml" => {
+            let text = args.need(0, "value", path)?;
+            match serde_yaml::from_str::<Json>(&text) {
+                Ok(json) => to_value(&json),
+                Err(_) => args.get(1, "default").cloned().unwrap_or_else(none),
+            }
+        }
+        "toyaml" => {
+            let value = args.get(0, "value").cloned().unwrap_or_else(none);
+            let text = json_of(&value).and_then(|json| serde_yaml::to_string(&json).ok());
+            match text {
+                Some(text) => Value::from(text),
+                None => args.get(1, "default").cloned().unwrap_or_else(none),
+            }
+        }
+        "doc" | "write" => Value::from(""),
+        "diff_of_two_dicts" | "dbt.diff_of_two_dicts" => difference(&args)?,
         "log" | "print" | "exceptions.warn" => Value::from(""),
         "return" => {
             let value = args.get(0, "data").cloned().unwrap_or_else(none);
@@ -226,7 +275,7 @@ pub(super) fn call(
             Value::from_iter(rows)
         }
         "local_md5" => Value::from(md5::hex(&args.need(0, "value", path)?)),
-        "adapter.dispatch" => dispatch(session, &args)?,
+        "adapter.dispatch" => dispatch(session, package, &args)?,
         "adapter.quote" | "adapter.quote_as_configured" | "adapter.quote_seed_column" => {
             Value::from(quote_identifier(&args.need(0, "identifier", path)?))
         }
@@ -238,8 +287,34 @@ pub(super) fn call(
                 schema: part("schema").unwrap_or_else(|| session.facts.target.schema.clone()),
                 name: part("identifier").unwrap_or_default(),
             };
-            Value::from_object(Relation::of(name, &session.facts.target.database))
+            let mut relation = Relation::of(name, &session.facts.target.database);
+            if let Some(database) = part("database") {
+                relation.set_path(
+                    &[("database".to_owned(), Value::from(database))],
+                    &session.facts.target.database,
+                );
+            }
+            if args.get(usize::MAX, "schema").is_some_and(Value::is_none) {
+                relation.schema = None;
+            }
+            relation.kind = part("type");
+            Value::from_object(relation)
         }
+        "api.Column" => {
+            let mut column = Column::new(
+                &args.need(0, "column", path)?,
+                &args.text(1, "dtype").unwrap_or_default(),
+            );
+            let number = |i: usize, name: &str| args.get(i, name).and_then(Value::as_i64);
+            column.char_size = number(2, "char_size");
+            column.precision = number(3, "numeric_precision");
+            column.scale = number(4, "numeric_scale");
+            Value::from_object(column)
+        }
+        "api.Column.create" => Value::from_object(Column::new(
+            &args.need(0, "name", path)?,
+            &args.need(1, "label_or_dtype", path)?,
+        )),
         "api.Column.translate_type" => {
             let ty = args.need(0, "dtype", path)?;
             Value::from(if ty.eq_ignore_ascii_case("string") {
@@ -259,30 +334,48 @@ pub(super) fn call(
             }
             _ => Value::from(args.need(0, "dtype", path)?),
         },
-        "modules.datetime.date" | "modules.datetime.datetime" => date(session, path, &args)?,
-        "modules.datetime.datetime.now"
-        | "modules.datetime.datetime.utcnow"
-        | "modules.datetime.date.today" => {
+        path if modules::reads_clock(path) && session.live.is_none() => {
             session.dynamic(format!("`{path}` reads the clock"));
             Value::from_object(Anything)
         }
-        _ => return other(session, state, path, &args),
+        path if path.starts_with("modules.") => {
+            let given = Given {
+                positional: &args.positional,
+                named: &args.named,
+            };
+            match modules::call(path, &given) {
+                Some(result) => result?,
+                None => return other(session, state, (package, path), &args),
+            }
+        }
+        _ => return other(session, state, (package, path), &args),
     })
 }
 
 fn other(
     session: &Arc<Session>,
     state: &mut State<'_, '_>,
-    path: &str,
+    (package, path): (&str, &str),
     args: &Args,
 ) -> Result<Value, Error> {
     let name = path.strip_prefix("dbt.").unwrap_or(path);
-    if DYNAMIC.contains(&name) || path.starts_with("adapter.") || path.starts_with("graph.") {
+    if session.facts.parsing && (DYNAMIC.contains(&name) || path.starts_with("adapter.")) {
+        // dbt's first reading asks nothing: there is no result.
+        return Ok(match name {
+            "statement" | "store_result" | "store_raw_result" => Value::from(""),
+            _ => Value::from(()),
+        });
+    }
+    if session.live.is_some() {
+        // Everything a run can tell has been asked already.
+    } else if DYNAMIC.contains(&name) || path.starts_with("adapter.") || path.starts_with("graph.")
+    {
         session.dynamic(why_dynamic(path));
         return Ok(Value::from_object(Anything));
     }
     // dbt prefers the project's own implementation of its macros.
-    if let Some((package, implementation)) = session.facts.macros.dispatched(name, Some("dbt"))
+    if let Some((package, implementation)) =
+        session.facts.macros.dispatched(package, name, Some("dbt"))
         && builtin::is_known(name)
     {
         let function = Value::from_object(MacroFn {
@@ -305,7 +398,7 @@ fn other(
     }
     let (owner, member) = path.split_once('.').unwrap_or(("", path));
     let macros = &session.facts.macros;
-    if macros.has_package(owner) || owner == macros.root_package() {
+    if (macros.has_package(owner) && owner != "dbt") || owner == macros.root_package() {
         return Err(session.stop(Stop::Undefined {
             name: path.to_owned(),
             via: None,
@@ -315,7 +408,7 @@ fn other(
     Err(session.unsupported(path, ""))
 }
 
-fn reference(session: &Arc<Session>, args: &Args) -> Result<Value, Error> {
+fn reference(session: &Arc<Session>, package: &str, args: &Args) -> Result<Value, Error> {
     let mut names = Vec::new();
     for value in &args.positional {
         match value.as_str() {
@@ -343,6 +436,9 @@ fn reference(session: &Arc<Session>, args: &Args) -> Result<Value, Error> {
             }));
         }
     };
+    if let Some(running) = &session.live {
+        return live_reference(session, running, package, key);
+    }
     session.log().refs.insert(key.clone());
     match session.known.refs.get(&key) {
         None => Err(session.stop(Stop::Ref(key))),
@@ -359,11 +455,97 @@ fn source(session: &Arc<Session>, args: &Args) -> Result<Value, Error> {
             }));
         }
     };
+    if let Some(running) = &session.live {
+        if let Some(name) = running.replaced.sources.get(&key) {
+            return Ok(Value::from_object(Relation::cte(name.clone())));
+        }
+        return match running.world.sources.get(&key) {
+            Some((found, text)) => {
+                let relation = Relation::of(found.clone(), &running.database);
+                Ok(Value::from_object(match text {
+                    Some(text) => relation.written_as(text.clone()),
+                    None => relation,
+                }))
+            }
+            None => Err(session.stop(Stop::Source(key))),
+        };
+    }
     session.log().sources.insert(key.clone());
     match session.known.sources.get(&key) {
         None => Err(session.stop(Stop::Source(key))),
         Some(found) => Ok(relation(session, found, &key.1)),
     }
+}
+
+fn live_reference(
+    session: &Session,
+    running: &live::Live,
+    package: &str,
+    key: super::session::RefKey,
+) -> Result<Value, Error> {
+    let replaced = &running.replaced.refs;
+    let cte = replaced
+        .get(&key)
+        .or_else(|| replaced.get(&(None, key.1.clone())));
+    if let Some(name) = cte {
+        return Ok(Value::from_object(Relation::cte(name.clone())));
+    }
+    let Some(found) = running.world.resolve(package, &key) else {
+        return Err(session.stop(Stop::Ref(key)));
+    };
+    Ok(match &found.resolved {
+        Resolved::Relation(name) => {
+            let relation = Relation::of(name.clone(), &running.database);
+            match (&running.batch, &found.event_time) {
+                // A microbatch reads the rows of its period only.
+                (Some(batch), Some(column)) => {
+                    let text = format!(
+                        "(select * from {} where {column} >= '{}' and {column} < '{}')",
+                        relation.sql(),
+                        modules::datetime::sql_text(&batch.start),
+                        modules::datetime::sql_text(&batch.end)
+                    );
+                    Value::from_object(relation.written_as(text))
+                }
+                _ => Value::from_object(relation),
+            }
+        }
+        Resolved::Ephemeral(name) => {
+            let mut log = session.log();
+            if !log.inlined.contains(&found.unique_id) {
+                log.inlined.push(found.unique_id.clone());
+            }
+            Value::from_object(Relation::ephemeral(name))
+        }
+        Resolved::External { relation, text } => Value::from_object(
+            Relation::of(relation.clone(), &running.database).written_as(text.clone()),
+        ),
+        Resolved::Unknown { .. } => return Err(session.stop(Stop::Ref(key))),
+    })
+}
+
+// What the second mapping has not, by key.
+fn difference(args: &Args) -> Result<Value, Error> {
+    let (Some(first), Some(second)) = (args.get(0, "dict_a"), args.get(1, "dict_b")) else {
+        return Err(Error::from(ErrorKind::MissingArgument));
+    };
+    let mut out = Vec::new();
+    for key in first.try_iter()? {
+        let other = second.get_item(&key)?;
+        let known: Vec<Value> = match other.is_undefined() {
+            true => Vec::new(),
+            false => other.try_iter()?.collect(),
+        };
+        let rest: Vec<Value> = first
+            .get_item(&key)?
+            .try_iter()?
+            .filter(|item| !known.contains(item))
+            .collect();
+        if !rest.is_empty() {
+            out.push((key, Value::from(rest)));
+        }
+    }
+    Ok(Value::from_pairs(out))
 }
 
 fn relation(session: &Session, found: &Resolved, name: &str) -> Value {
@@ -373,6 +555,9 @@ fn relation(session: &Session, found: &Resolved, name: &str) -> Value {
             &session.facts.target.database,
         )),
         Resolved::Ephemeral(model) => Value::from_object(Relation::ephemeral(model)),
+        Resolved::External { relation, text } => Value::from_object(
+            Relation::of(relation.clone(), &session.facts.target.database).written_as(text.clone()),
+        ),
         // A harmless name, so that the rest of the template still reads as SQL.
         Resolved::Unknown { .. } => {
             let name = RelationName::in_schema(session.facts.target.schema.as_str(), name);
@@ -417,10 +602,11 @@ fn variable(session: &Arc<Session>, args: &Args) -> Result<Value, Error> {
     Err(session.stop(Stop::MissingVar(name)))
 }
 
-fn dispatch(session: &Arc<Session>, args: &Args) -> Result<Value, Error> {
+fn dispatch(session: &Arc<Session>, current: &str, args: &Args) -> Result<Value, Error> {
     let name = args.need(0, "macro_name", "adapter.dispatch")?;
     let namespace = args.text(1, "macro_namespace");
-    if let Some((package, name)) = session.facts.macros.dispatched(&name, namespace.as_deref()) {
+    let macros = &session.facts.macros;
+    if let Some((package, name)) = macros.dispatched(current, &name, namespace.as_deref()) {
         return Ok(Value::from_object(MacroFn {
             session: Arc::clone(session),
             package,
@@ -428,35 +614,10 @@ fn dispatch(session: &Arc<Session>, args: &Args) -> Result<Value, Error> {
         }));
     }
     if builtin::is_known(&name) && namespace.as_deref().is_none_or(|n| n == "dbt") {
-        return Ok(Path::value(session, format!("dbt.{name}")));
+        return Ok(Path::value(session, current, format!("dbt.{name}")));
     }
     Err(session.stop(Stop::Undefined {
         name: format!("default__{name}"),
         via: None,
     }))
-}
-
-fn date(session: &Session, path: &str, args: &Args) -> Result<Value, Error> {
-    let number = |i: usize, name: &str| {
-        args.get(i, name)
-            .map(|value| value.as_i64().filter(|n| (0..=9999).contains(n)))
-    };
-    let parts: Option<Vec<i64>> = [(0, "year"), (1, "month"), (2, "day")]
-        .into_iter()
-        .map(|(i, name)| number(i, name).flatten())
-        .collect();
-    let Some([year, month, day]) = parts.as_deref() else {
-        return Err(session.unsupported(path, "give year, month and day as numbers"));
-    };
-    let mut text = format!("{year:04}-{month:02}-{day:02}");
-    if path == "modules.datetime.datetime" {
-        let time = |i: usize, name: &str| number(i, name).flatten().unwrap_or(0);
-        text.push_str(&format!(
-            " {:02}:{:02}:{:02}",
-            time(3, "hour"),
-            time(4, "minute"),
-            time(5, "second")
-        ));
-    }
-    Ok(Value::from(text))
 }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use minijinja::Environment;
 use mxcp_syntax::jinja::{BlockKind, Template, scan};
@@ -55,6 +55,9 @@ pub fn lower_macros(text: &str) -> (Vec<MacroDef>, Vec<Problem>) {
 /// context like any other call, or `return` would end all its calls at once.
 pub(super) const PREFIX: &str = "dbt_macro__";
 
+/// The package of dbt's own macros.
+pub(super) const DBT: &str = "dbt";
+
 // The template of one block: one macro, a test being the macro `test_<name>`.
 fn block_source(text: &str, def: &MacroDef) -> Option<String> {
     let whole = text.get(def.range.start as usize..def.range.end as usize)?;
@@ -73,8 +76,34 @@ fn block_source(text: &str, def: &MacroDef) -> Option<String> {
             let body = whole.get(name..close)?;
             Some(format!("{head}macro {PREFIX}test_{body}{tail}"))
         }
-        MacroKind::Materialization | MacroKind::Snapshot | MacroKind::Docs => None,
+        MacroKind::Materialization => {
+            let keyword = head.rfind("materialization")?;
+            let close = whole.rfind("{%")?;
+            let tail = whole
+                .get(close..)?
+                .replacen("endmaterialization", "endmacro", 1);
+            let opening = whole.get(name..close)?;
+            let end = opening.find("%}")?;
+            let dash = if opening.get(..end)?.ends_with('-') {
+                "-"
+            } else {
+                ""
+            };
+            let (head, body) = (whole.get(..keyword)?, opening.get(end..)?);
+            let name = materialization_name(&def.name, opening.get(..end)?);
+            Some(format!("{head}macro {PREFIX}{name}() {dash}{body}{tail}"))
+        }
+        MacroKind::Snapshot | MacroKind::Docs => None,
     }
+}
+
+// dbt's name of the macro behind `{% materialization name, adapter='…' %}`; `opening` starts at the name.
+fn materialization_name(name: &str, opening: &str) -> String {
+    let adapter = opening
+        .split_once("adapter")
+        .and_then(|(_, rest)| rest.split(['\'', '"']).nth(1))
+        .unwrap_or("default");
+    format!("materialization_{name}_{adapter}")
 }
 
 /// The macros a project's templates may call. Cheap to clone.
@@ -91,7 +120,7 @@ struct Inner {
     packages: Option<Vec<String>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Entry {
     /// The template's name in the environment.
     pub(super) template: String,
@@ -102,6 +131,74 @@ pub(super) struct Entry {
     /// Takes any arguments: it reads `varargs` or `kwargs`.
     pub(super) variadic: bool,
     pub(super) broken: bool,
+}
+
+/// dbt's own macros, compiled once.
+#[derive(Clone)]
+struct Base {
+    env: Environment<'static>,
+    macros: BTreeMap<(String, String), Entry>,
+}
+
+static BASE: LazyLock<Base> = LazyLock::new(|| {
+    let mut base = Base {
+        env: new_environment(),
+        macros: BTreeMap::new(),
+    };
+    add_files(&super::global::files(), &mut base.env, &mut base.macros);
+    base
+});
+
+fn add_files(
+    files: &[MacroFile],
+    env: &mut Environment<'static>,
+    macros: &mut BTreeMap<(String, String), Entry>,
+) {
+    for file in files {
+        for def in blocks(&scan(&file.text)) {
+            let Some(source) = block_source(&file.text, &def) else {
+                continue;
+            };
+            let name = match def.kind {
+                MacroKind::Test => format!("test_{}", def.name),
+                MacroKind::Materialization => {
+                    let opening = file.text.get(def.name_range.start as usize..);
+                    let opening = opening.and_then(|o| Some(o.split_once("%}")?.0));
+                    materialization_name(&def.name, opening.unwrap_or(""))
+                }
+                _ => def.name.clone(),
+            };
+            let key = (file.package.clone(), name);
+            if macros.contains_key(&key) {
+                continue;
+            }
+            let template = format!("{}.{}", key.0, key.1);
+            let arguments = scan(&source)
+                .macros
+                .into_iter()
+                .next()
+                .map(|found| found.params.into_iter().map(|param| param.name).collect())
+                .unwrap_or_default();
+            let variadic = source.contains("varargs") || source.contains("kwargs");
+            let source = match super::rewrite::rewrite(&source) {
+                Some(rewritten) => rewritten.text,
+                None => source,
+            };
+            let broken = env.add_template_owned(template.clone(), source).is_err();
+            let line = line_of(&file.text, def.range.start as usize);
+            macros.insert(
+                key,
+                Entry {
+                    template,
+                    path: file.path.clone(),
+                    line,
+                    arguments,
+                    variadic,
+                    broken,
+                },
+            );
+        }
+    }
 }
 
 impl MacroSet {
@@ -122,48 +219,11 @@ impl MacroSet {
         files: Vec<MacroFile>,
         packages: Option<Vec<String>>,
     ) -> Self {
-        let mut env = new_environment();
-        let mut macros = BTreeMap::new();
-        for file in &files {
-            for def in blocks(&scan(&file.text)) {
-                let Some(source) = block_source(&file.text, &def) else {
-                    continue;
-                };
-                let name = match def.kind {
-                    MacroKind::Test => format!("test_{}", def.name),
-                    _ => def.name.clone(),
-                };
-                let key = (file.package.clone(), name);
-                if macros.contains_key(&key) {
-                    continue;
-                }
-                let template = format!("{}.{}", key.0, key.1);
-                let arguments = scan(&source)
-                    .macros
-                    .into_iter()
-                    .next()
-                    .map(|found| found.params.into_iter().map(|param| param.name).collect())
-                    .unwrap_or_default();
-                let variadic = source.contains("varargs") || source.contains("kwargs");
-                let source = match super::rewrite::rewrite(&source) {
-                    Some(rewritten) => rewritten.text,
-                    None => source,
-                };
-                let broken = env.add_template_owned(template.clone(), source).is_err();
-                let line = line_of(&file.text, def.range.start as usize);
-                macros.insert(
-                    key,
-                    Entry {
-                        template,
-                        path: file.path.clone(),
-                        line,
-                        arguments,
-                        variadic,
-                        broken,
-                    },
-                );
-            }
-        }
+        let Base {
+            mut env,
+            mut macros,
+        } = BASE.clone();
+        add_files(&files, &mut env, &mut macros);
         let dispatch = dispatch
             .iter()
             .map(|d| (d.namespace.clone(), d.search_order.clone()))
@@ -187,6 +247,23 @@ impl MacroSet {
         self.get(package, name).is_some()
     }
 
+    /// Whether a bare name means a macro in a template of `package`.
+    pub fn callable(&self, package: &str, name: &str) -> bool {
+        self.visible(package, name).is_some()
+    }
+
+    /// The packages that have macros, dbt's own last.
+    pub fn package_names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for (package, _) in self.0.macros.keys() {
+            if names.last() != Some(&package.as_str()) {
+                names.push(package);
+            }
+        }
+        names.sort_by_key(|name| (*name == DBT, *name != self.root_package(), *name));
+        names
+    }
+
     pub(super) fn packages(&self) -> Option<&[String]> {
         self.0.packages.as_deref()
     }
@@ -206,6 +283,10 @@ impl MacroSet {
     /// Whether this is a package whose macros are not known.
     pub(super) fn is_unread_package(&self, name: &str) -> bool {
         self.packages().is_some_and(|p| p.iter().any(|p| p == name)) && !self.has_package(name)
+    }
+
+    pub fn root_name(&self) -> &str {
+        &self.0.root_package
     }
 
     pub(super) fn root_package(&self) -> &str {
@@ -240,16 +321,13 @@ impl MacroSet {
 
     /// The package whose macro a bare `name` means in a template of `package`.
     pub(super) fn visible(&self, package: &str, name: &str) -> Option<&str> {
-        [package, self.root_package()]
+        // The project's macros come before dbt's own, which are every package's last resort.
+        let own = (package != DBT).then_some(package);
+        [own, Some(self.root_package()), Some(DBT)]
             .into_iter()
+            .flatten()
             .find(|of| self.contains(of, name))
-            .map(|of| {
-                if of == package {
-                    self.key_package(package)
-                } else {
-                    self.root_package()
-                }
-            })
+            .map(|of| self.key_package(of))
     }
 
     // The stored spelling outlives the argument.
@@ -264,21 +342,27 @@ impl MacroSet {
     /// What `adapter.dispatch(name, namespace)` finds, as package and macro name.
     pub(super) fn dispatched(
         &self,
+        current: &str,
         name: &str,
         namespace: Option<&str>,
     ) -> Option<(String, String)> {
-        let order = match namespace {
-            Some(namespace) => match self.0.dispatch.get(namespace) {
-                Some(order) => order.clone(),
-                None => vec![self.root_package().to_owned(), namespace.to_owned()],
-            },
-            None => vec![self.root_package().to_owned()],
+        let order = namespace.and_then(|namespace| match self.0.dispatch.get(namespace) {
+            Some(order) => Some(order.clone()),
+            None if namespace == DBT => None,
+            None => Some(vec![self.root_package().to_owned(), namespace.to_owned()]),
+        });
+        let candidates = ["duckdb__", "default__"].map(|prefix| format!("{prefix}{name}"));
+        let Some(order) = order else {
+            // Whatever the calling macro sees.
+            return candidates.into_iter().find_map(|candidate| {
+                let package = self.visible(current, &candidate)?;
+                Some((package.to_owned(), candidate))
+            });
         };
         for package in order {
-            for prefix in ["duckdb__", "default__"] {
-                let candidate = format!("{prefix}{name}");
-                if self.contains(&package, &candidate) {
-                    return Some((package, candidate));
+            for candidate in &candidates {
+                if self.contains(&package, candidate) {
+                    return Some((package, candidate.clone()));
                 }
             }
         }

@@ -7,24 +7,32 @@
 pub mod config;
 pub mod ephemeral;
 pub mod keys;
+pub(crate) mod live;
 pub mod macros;
+pub(crate) mod manifest;
 pub mod problem;
+pub mod profiles;
 pub mod project;
 pub mod properties;
 pub mod render;
 pub mod schema;
 pub mod statics;
 pub mod tests;
+pub(crate) mod unit_test;
 pub mod values;
 
 mod builtin;
 mod context;
 mod environment;
 mod functions;
+mod global;
 mod md5;
 mod merge;
+mod modules;
+mod printed;
 mod pycompat;
 mod pyfmt;
+mod relation;
 #[cfg(test)]
 mod render_cases;
 mod rewrite;
@@ -37,7 +45,7 @@ pub use config::{ModelConfig, Resource, resolve};
 pub use macros::{MacroDef, MacroFile, MacroKind, MacroSet, lower_macros};
 pub use problem::{At, Problem};
 pub use project::{ProjectDef, lower_project};
-pub use properties::{ModelProps, PropertyFile, lower_properties, merge_model};
+pub use properties::{ModelProps, PropertyFile, SourceProps, lower_properties, merge_model};
 pub use render::{
     OutputSpan, RenderInput, Rendered, Resolved, Resolver, Target, map_to_template, render,
 };

@@ -6,11 +6,13 @@
 
 use std::collections::BTreeMap;
 
+use mxcp_artifact::RelationName;
 use mxcp_artifact::dbt::{ColumnSpec, Constraint, ConstraintKind};
 use mxcp_syntax::yaml::{Kind, YamlFile, join_pointer};
 use serde_json::{Map, Value as Json};
 
 use super::problem::{At, Problem, code, did_you_mean};
+use super::values::{YamlContext, render_yaml};
 use super::yaml_read::{Cursor, Reader};
 
 pub use super::merge::merge_model;
@@ -552,6 +554,49 @@ fn source_table(reader: &mut Reader, name: String, entry: &Cursor<'_>) -> Source
         }
     }
     table
+}
+
+impl SourceProps {
+    /// Where a table of the source is.
+    pub fn relation(&self, table: &SourceTable) -> RelationName {
+        RelationName {
+            catalog: self.database.clone(),
+            schema: self.schema.clone(),
+            name: table.identifier.clone(),
+        }
+    }
+
+    /// With the Jinja in its names and settings rendered.
+    #[must_use]
+    pub fn rendered(&self, context: &YamlContext) -> Self {
+        let text = |text: &str| match render_yaml(&Json::String(text.to_owned()), context, "").0 {
+            Json::String(text) => text,
+            other => mxcp_values::repr::text(&other),
+        };
+        let map = |map: &Map<String, Json>| match render_yaml(
+            &Json::Object(map.clone()),
+            context,
+            "",
+        )
+        .0
+        {
+            Json::Object(map) => map,
+            _ => Map::new(),
+        };
+        let mut source = self.clone();
+        source.database = self.database.as_deref().map(text).filter(|d| !d.is_empty());
+        source.schema = text(&self.schema);
+        source.config = map(&self.config);
+        source.meta = map(&self.meta);
+        source.others = map(&self.others);
+        for table in &mut source.tables {
+            table.identifier = text(&table.identifier);
+            table.config = map(&table.config);
+            table.meta = map(&table.meta);
+            table.others = map(&table.others);
+        }
+        source
+    }
 }
 
 impl TestProps {

@@ -71,6 +71,11 @@ pub enum Resolved {
     Relation(RelationName),
     /// A model of this name that is inlined as a common table expression.
     Ephemeral(String),
+    /// A source that is read where it lies: the text that stands for it.
+    External {
+        relation: RelationName,
+        text: String,
+    },
     /// Nothing, with the names that exist.
     Unknown {
         candidates: Vec<String>,
@@ -106,6 +111,8 @@ pub struct Rendered {
     pub config: Map<String, Json>,
     /// Why the SQL is not what a run would produce.
     pub dynamic: Option<String>,
+    /// The SQL is right as it is now, and may be another one when it runs.
+    pub live: bool,
     pub problems: Vec<Problem>,
 }
 
@@ -129,6 +136,15 @@ const MAX_ATTEMPTS: usize = 32;
 
 /// Renders a template.
 pub fn render(input: &RenderInput<'_>, resolver: &dyn Resolver) -> Rendered {
+    render_as(input, resolver, false)
+}
+
+/// Reads a template for its configuration, as dbt does before anything runs.
+pub fn parse(input: &RenderInput<'_>, resolver: &dyn Resolver) -> Rendered {
+    render_as(input, resolver, true)
+}
+
+fn render_as(input: &RenderInput<'_>, resolver: &dyn Resolver, parsing: bool) -> Rendered {
     // dbt strips files before rendering; positions are given in the unstripped text.
     let stripped = input.text.trim_start();
     let offset = to_u32(0..input.text.len() - stripped.len()).end;
@@ -150,6 +166,7 @@ pub fn render(input: &RenderInput<'_>, resolver: &dyn Resolver) -> Rendered {
         free: outline.free,
         rewritten: rewrite(stripped),
         text: stripped,
+        parsing,
     };
     work.run()
 }
@@ -162,6 +179,7 @@ struct Work<'a> {
     calls: Vec<StaticCall>,
     free: Vec<(String, Range<u32>)>,
     rewritten: Option<Rewritten>,
+    parsing: bool,
 }
 
 impl Work<'_> {
@@ -176,6 +194,7 @@ impl Work<'_> {
             macros: input.macros.clone(),
             model: self.model(),
             extra: input.extra.clone(),
+            parsing: self.parsing,
         });
         let mut known = self.literal_names();
         // Where computed names are used, which the text alone does not tell.
@@ -202,6 +221,12 @@ impl Work<'_> {
             };
             let range = self.error_range(&error);
             let stop = session.log().stop.take();
+            let unknown = session.log().dynamic.is_some();
+            if unknown && may_follow(stop.as_ref(), &error) {
+                // Made of values that only a run knows.
+                let log = std::mem::take(&mut *session.log());
+                return self.finish(String::new(), &[], log, &known, &computed, problems);
+            }
             let recovered = attempt + 1 < MAX_ATTEMPTS
                 && match stop {
                     Some(Stop::Ref(key)) => {
@@ -581,9 +606,26 @@ impl Work<'_> {
             refs,
             sources,
             config: log.config,
+            live: log.live || log.dynamic.is_some(),
             dynamic: log.dynamic,
             problems,
         }
+    }
+}
+
+/// Whether an error may come of a value that stands for an unknown one.
+fn may_follow(stop: Option<&Stop>, error: &minijinja::Error) -> bool {
+    match stop {
+        Some(Stop::Raised { .. } | Stop::Failed { .. }) => true,
+        Some(_) => false,
+        None => !matches!(
+            error.kind(),
+            ErrorKind::UndefinedError
+                | ErrorKind::UnknownFunction
+                | ErrorKind::UnknownFilter
+                | ErrorKind::UnknownTest
+                | ErrorKind::SyntaxError
+        ),
     }
 }
 

@@ -1,5 +1,5 @@
-//! Two things Python's Jinja does and minijinja does not, by rewriting the template's text: lists and
-//! mappings that change in place (`{% do x.append(1) %}`), and `"%s" % value`.
+//! What Python's Jinja does and minijinja does not, by rewriting the template's text: lists and
+//! mappings that change in place (`{% do x.append(1) %}`), `"%s" % value`, and dates in sums.
 //!
 //! Literals are wrapped in calls of functions the environment defines; positions map back exactly. The
 //! only module here that touches minijinja's syntax tree, whose interface is not stable.
@@ -13,6 +13,8 @@ use minijinja::syntax::SyntaxConfig;
 pub(super) const LIST: &str = "__list";
 pub(super) const DICT: &str = "__dict";
 pub(super) const FORMAT: &str = "__format";
+pub(super) const SUM: &str = "__sum";
+pub(super) const DIFFERENCE: &str = "__difference";
 
 const MUTATORS: [&str; 9] = [
     ".append(",
@@ -46,7 +48,10 @@ pub(super) fn rewrite(text: &str) -> Option<Rewritten> {
         || text.contains("\" %")
         || text.contains("'%")
         || text.contains("\"%");
-    if !mutable && !formats {
+    let dates = ["datetime", "run_started_at"]
+        .iter()
+        .any(|name| text.contains(name));
+    if !mutable && !formats && !dates {
         return None;
     }
     let tree = parse(text, "template", SyntaxConfig::default()).ok()?;
@@ -61,6 +66,11 @@ pub(super) fn rewrite(text: &str) -> Option<Rewritten> {
         ast::Expr::BinOp(op) if formats && matches!(op.op, ast::BinOpKind::Rem) => {
             format_call(text, op, &mut edits);
         }
+        ast::Expr::BinOp(op) if dates => match op.op {
+            ast::BinOpKind::Add => sum_call(text, op, op.span(), '+', SUM, &mut edits),
+            ast::BinOpKind::Sub => sum_call(text, op, op.span(), '-', DIFFERENCE, &mut edits),
+            _ => {}
+        },
         _ => {}
     });
     if edits.is_empty() {
@@ -122,6 +132,34 @@ fn format_call(text: &str, op: &ast::BinOp<'_>, edits: &mut Vec<Edit>) {
         inserted: ",".to_owned(),
     });
     edits.push(Edit::insert(close, ")".to_owned()));
+}
+
+// `left + right` becomes `__sum(left , right)`.
+fn sum_call(
+    text: &str,
+    op: &ast::BinOp<'_>,
+    span: Span,
+    sign: char,
+    function: &str,
+    edits: &mut Vec<Edit>,
+) {
+    let (start, end) = (span.start_offset as usize, span.end_offset as usize);
+    let left = op.left.span().end_offset as usize;
+    let Some(tail) = text.get(left..end) else {
+        return;
+    };
+    // Parentheses around the left side may end here.
+    let rest = tail.trim_start_matches(|c: char| c == ')' || c.is_whitespace());
+    if !rest.starts_with(sign) {
+        return;
+    }
+    edits.push(Edit::insert(start, format!("{function}(")));
+    edits.push(Edit {
+        at: left + (tail.len() - rest.len()),
+        removed: 1,
+        inserted: ",".to_owned(),
+    });
+    edits.push(Edit::insert(end, ")".to_owned()));
 }
 
 // Just after the parenthesis that closes the one at `open`.

@@ -11,6 +11,7 @@ use minijinja::{Error, ErrorKind};
 use mxcp_artifact::RelationName;
 use serde_json::{Map, Value as Json};
 
+use super::live::Live;
 use super::macros::MacroSet;
 use super::render::{Resolved, Target};
 
@@ -20,7 +21,9 @@ pub(super) type RefKey = (Option<String>, String);
 pub(super) type SourceKey = (String, String);
 
 /// How deep macros may call each other. Each level is a frame of the template engine on our stack.
-pub(super) const MAX_DEPTH: usize = 40;
+const MAX_DEPTH: usize = 40;
+/// A run has a stack of its own.
+const MAX_LIVE_DEPTH: usize = 300;
 /// Instructions of all macro calls of one rendering together.
 const MAX_FUEL: u64 = 20_000_000;
 
@@ -36,6 +39,8 @@ pub(super) struct Facts {
     pub(super) model: Json,
     /// Further names, such as the arguments of a test.
     pub(super) extra: BTreeMap<String, Json>,
+    /// Only configuration and references are wanted, as in dbt's first reading: `execute` is false.
+    pub(super) parsing: bool,
 }
 
 /// What is known before an attempt, growing from one to the next.
@@ -86,6 +91,10 @@ pub(super) struct Log {
     pub(super) sources: BTreeSet<SourceKey>,
     pub(super) config: Map<String, Json>,
     pub(super) dynamic: Option<String>,
+    /// The output may differ at run time, though it is known what it is now.
+    pub(super) live: bool,
+    /// Unique ids of ephemeral nodes, in the order of reference.
+    pub(super) inlined: Vec<String>,
     pub(super) stop: Option<Stop>,
     /// Names the template itself read that mean nothing.
     pub(super) unknown: BTreeSet<String>,
@@ -98,6 +107,8 @@ pub(super) struct Log {
 pub(super) struct Session {
     pub(super) facts: Arc<Facts>,
     pub(super) known: Known,
+    /// Of a run.
+    pub(super) live: Option<Arc<Live>>,
     log: Mutex<Log>,
 }
 
@@ -106,8 +117,32 @@ impl Session {
         Arc::new(Self {
             facts,
             known,
+            live: None,
             log: Mutex::new(Log::default()),
         })
+    }
+
+    /// A session of a run, which asks the database and is not repeated.
+    pub(super) fn live(facts: Arc<Facts>, live: Arc<Live>) -> Arc<Self> {
+        Arc::new(Self {
+            facts,
+            known: Known::default(),
+            live: Some(live),
+            log: Mutex::new(Log::default()),
+        })
+    }
+
+    /// How deep macros may call each other.
+    pub(super) fn max_depth(&self) -> usize {
+        match self.live {
+            Some(_) => MAX_LIVE_DEPTH,
+            None => MAX_DEPTH,
+        }
+    }
+
+    /// The output may be another one when it is rendered during a run.
+    pub(super) fn changes(&self) {
+        self.log().live = true;
     }
 
     pub(super) fn log(&self) -> MutexGuard<'_, Log> {

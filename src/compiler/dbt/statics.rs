@@ -30,6 +30,8 @@ pub struct StaticRefs {
     pub config: Map<String, Json>,
     /// A `ref`, `source` or `config` has an argument that only rendering can tell.
     pub computed: bool,
+    /// A `config` has.
+    pub computed_config: bool,
 }
 
 /// One `ref()`.
@@ -84,7 +86,7 @@ pub fn static_refs(text: &str) -> (StaticRefs, Vec<Problem>) {
                         Some(Json::Object(map)) => {
                             super::config::merge(&mut out.config, map.clone())
                         }
-                        _ => out.computed = true,
+                        _ => out.computed_config = true,
                     }
                 }
                 for (key, value) in call.kwargs {
@@ -93,13 +95,14 @@ pub fn static_refs(text: &str) -> (StaticRefs, Vec<Problem>) {
                             let layer = Map::from_iter([(key, value)]);
                             super::config::merge(&mut out.config, layer);
                         }
-                        None => out.computed = true,
+                        None => out.computed_config = true,
                     }
                 }
             }
             _ => {}
         }
     }
+    out.computed |= out.computed_config;
     (out, Vec::new())
 }
 
@@ -254,6 +257,11 @@ pub(super) fn syntax_problem(text: &str, error: &minijinja::Error) -> Problem {
 pub(super) fn to_u32(range: Range<usize>) -> Range<u32> {
     let cut = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     cut(range.start)..cut(range.end)
+}
+
+/// The line of an error, counted from 1.
+pub(super) fn line_of_range(error: &minijinja::Error) -> Option<usize> {
+    error.line()
 }
 
 /// The bytes of a line, counted from 1.

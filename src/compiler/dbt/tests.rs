@@ -1,14 +1,14 @@
 //! Data tests to SQL: the four generic tests as dbt-duckdb compiles them, the project's own generic
 //! tests, and singular tests, each under the name and id dbt gives it.
 //!
-//! The SQL selects failing rows; counting them and judging the count is the runner's work. Storing
-//! failures is not supported and the setting is ignored.
+//! The SQL selects failing rows; counting them and judging the count is the runner's work, and so is
+//! keeping them.
 
 use std::collections::BTreeMap;
 
 use mxcp_artifact::Column;
 use mxcp_artifact::catalog::quote_identifier;
-use mxcp_artifact::dbt::{Severity, TestSpec};
+use mxcp_artifact::dbt::{Materialization, Severity, TestSpec};
 use mxcp_syntax::yaml::join_pointer;
 use serde_json::{Map, Value as Json};
 
@@ -67,7 +67,26 @@ pub struct CompiledTest {
     pub sources: Vec<(String, String)>,
     pub dynamic: Option<String>,
     pub spec: TestSpec,
+    /// The configuration with everything in it.
+    pub config: Map<String, Json>,
+    /// The template the SQL comes from, when it is not the file's own text, and its names.
+    pub template: Option<(String, Vec<(String, Json)>)>,
+    /// The SQL may be another one when the test runs.
+    pub live: bool,
     pub problems: Vec<Problem>,
+}
+
+impl CompiledTest {
+    /// How failing rows are kept, if they are.
+    pub fn stored(&self) -> Option<Materialization> {
+        match self.config.get("store_failures_as").and_then(Json::as_str) {
+            Some("table") => Some(Materialization::Table),
+            Some("view") => Some(Materialization::View),
+            Some(_) => None,
+            None => (self.config.get("store_failures") == Some(&Json::Bool(true)))
+                .then_some(Materialization::Table),
+        }
+    }
 }
 
 /// The tests every project has, with the arguments each takes besides the model.
@@ -103,7 +122,10 @@ pub fn compile_generic(input: &TestInput<'_>, resolver: &dyn Resolver) -> Compil
         sources: Vec::new(),
         dynamic: None,
         spec: spec(&config, &at, &mut problems),
+        template: None,
+        live: false,
         problems,
+        config: config.clone(),
     };
     out.spec.generic = Some(match &test.namespace {
         Some(namespace) => format!("{namespace}.{}", test.test),
@@ -115,7 +137,7 @@ pub fn compile_generic(input: &TestInput<'_>, resolver: &dyn Resolver) -> Compil
     let Some(template) = template(input, &config, &mut out.problems) else {
         return out;
     };
-    let render_config = Map::new();
+    let render_config = config.clone();
     let rendered = render(
         &RenderInput {
             text: &template.text,
@@ -126,11 +148,24 @@ pub fn compile_generic(input: &TestInput<'_>, resolver: &dyn Resolver) -> Compil
             vars: input.vars,
             target: input.target,
             macros: input.macros,
-            extra: template.extra,
+            extra: template.extra.clone(),
         },
         resolver,
     );
+    out.template = Some((template.text, template.extra.into_iter().collect()));
+    let set = rendered.config.clone();
     take(&mut out, rendered, Some(&at));
+    if !set.is_empty() {
+        // The test's macro configures it, say how failures are counted.
+        super::config::merge(&mut out.config, set);
+        let known = out.spec;
+        out.spec = TestSpec {
+            generic: known.generic,
+            column: known.column,
+            attached_to: known.attached_to,
+            ..spec(&out.config, &at, &mut Vec::new())
+        };
+    }
     for problem in &mut out.problems {
         place_reference(test, problem);
     }
@@ -160,6 +195,9 @@ pub fn compile_singular(
         sources: Vec::new(),
         dynamic: None,
         spec: spec(&config.raw, &At::File, &mut problems),
+        config: config.raw,
+        template: None,
+        live: false,
         problems,
     };
     take(&mut out, rendered, None);
@@ -185,6 +223,7 @@ fn take(out: &mut CompiledTest, rendered: Rendered, at: Option<&At>) {
     out.sources = sources;
     out.sql = rendered.sql;
     out.dynamic = rendered.dynamic;
+    out.live = rendered.live;
     let mut problems = rendered.problems;
     if let Some(at) = at {
         // The template was made up here: its positions mean nothing to anybody.

@@ -60,6 +60,7 @@ pub fn render_yaml(value: &Json, context: &YamlContext, pointer: &str) -> (Json,
         macros: context.macros.clone(),
         model: Json::Null,
         extra: BTreeMap::new(),
+        parsing: false,
     });
     let rendered = walk(value, &facts, pointer, &mut problems);
     (rendered, problems)
@@ -201,11 +202,15 @@ pub fn custom_name(
     node: &Json,
     context: &YamlContext,
 ) -> Result<Option<String>, Problem> {
-    if context
-        .macros
-        .visible(&context.package, macro_name)
-        .is_none()
-    {
+    let own = [
+        macro_name.to_owned(),
+        format!("default__{macro_name}"),
+        format!("duckdb__{macro_name}"),
+    ];
+    let root = context.macros.root_package();
+    if !own.iter().any(|name| {
+        context.macros.contains(root, name) || context.macros.contains(&context.package, name)
+    }) {
         return Ok(None);
     }
     let mut extra = BTreeMap::new();
@@ -221,6 +226,7 @@ pub fn custom_name(
         macros: context.macros.clone(),
         model: node.clone(),
         extra,
+        parsing: false,
     });
     let text = format!("{{{{ {macro_name}(__custom, __node) }}}}");
     match render_text(&text, &facts) {

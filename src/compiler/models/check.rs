@@ -9,10 +9,10 @@ use super::index::{
     untyped_nodes,
 };
 use super::node::{
-    NodeProperties, is_enabled, is_ephemeral, node_config, node_properties, node_relation,
-    render_model,
+    NodeProperties, is_enabled, is_ephemeral, materialization, node_config, node_properties,
+    node_relation, render_model,
 };
-use super::packages::packages;
+use super::packages::{package_of, packages};
 use super::places::{config_anchor, start};
 use super::promises::{check_columns, check_config};
 use super::readers::readers;
@@ -26,9 +26,7 @@ use crate::check::documents::{Schema, check_yaml};
 use crate::check::sql::sql_errors;
 use crate::dbt::keys::{ignored, misspelt_config, misspelt_keys};
 use crate::dbt::problem::code;
-use crate::dbt::{
-    At, MacroKind, Problem, lower_macros, map_to_template, schema as contract, tests,
-};
+use crate::dbt::{At, Problem, lower_macros, map_to_template, schema as contract, tests};
 use crate::documents::{DocumentKind, parse_yaml};
 use crate::finding::{Anchor, Finding, Place, TextOrigin};
 use crate::inputs::Settings;
@@ -57,6 +55,10 @@ pub fn check_dbt_file(
     kind: DocumentKind,
     findings: &mut Vec<Finding>,
 ) {
+    // What is wrong with a package is reported where it stops a node of the project.
+    if package_of(db, file.path(db)).is_some() {
+        return;
+    }
     match kind {
         DocumentKind::DbtProject => {
             check_yaml(db, file, Schema::DbtProject, findings);
@@ -103,13 +105,10 @@ fn check_model(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
         );
     }
     findings.extend(problems.iter().map(|p| finding(db, file, p)));
-    if let Err(problem) = config.materialization() {
+    if let Err(problem) = materialization(db, file) {
         let mut finding = finding(db, file, &problem);
         // dbt builds it; only this command does not.
-        if problem.is_accepted()
-            || has_materialization(db, &config.materialized)
-            || packages(db).is_some()
-        {
+        if problem.is_accepted() || packages(db).is_some() {
             finding.severity = Some(Severity::Info);
         }
         findings.push(finding);
@@ -128,18 +127,6 @@ fn check_model(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
     } else {
         check_database(db, file, findings);
     }
-}
-
-/// Whether a macro file defines a materialisation of this name.
-fn has_materialization(db: &dyn Db, name: &str) -> bool {
-    macro_files(db).iter().any(|file| {
-        let text = file.text(db);
-        text.contains("materialization")
-            && lower_macros(text)
-                .0
-                .iter()
-                .any(|def| def.kind == MacroKind::Materialization && def.name == name)
-    })
 }
 
 /// Keywords of `config()` that are nearly known ones.
@@ -217,7 +204,7 @@ fn check_template(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
             format!("the SQL is known only at run time, so it is not checked: {reason}"),
             dynamic_anchor(file, file.text(db), reason),
         )
-        .help("`mxcp dbt` passes it over; dbt builds it");
+        .help("it is compiled when it runs; what reads it is not checked against its columns");
         finding.severity = Some(Severity::Info);
         findings.push(finding);
     }

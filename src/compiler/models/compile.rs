@@ -4,53 +4,105 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mxcp_base::SourceFile;
 
-use super::index::{dbt_project, node_name, ref_index};
-use super::node::{is_ephemeral, render_model};
+use super::index::{find_node, node_name};
+use super::node::{is_ephemeral, mentions, render_model};
+use super::others::{ref_id, source_id};
+use super::packages::package_name;
+use super::versions::versioned_files;
 use crate::Db;
 use crate::dbt::ephemeral::{EphemeralParent, inject};
+use crate::dbt::{RefUse, SourceUse};
 use crate::documents::{DocumentKind, document_kind};
 
 /// The unique id of a model or seed.
 pub(crate) fn unique_id(db: &dyn Db, file: SourceFile) -> String {
-    let package = dbt_project(db).map_or("", |p| p.def.name.as_str());
+    let package = package_name(db, file.path(db));
     let kind = match document_kind(db, file) {
         DocumentKind::DbtSeed => "seed",
         _ => "model",
     };
-    format!("{kind}.{package}.{}", node_name(db, file))
+    match version(db, file) {
+        Some((name, number)) => format!("{kind}.{package}.{name}.v{number}"),
+        None => format!("{kind}.{package}.{}", node_name(db, file)),
+    }
+}
+
+/// The model and version that a file holds, of models with versions.
+pub(crate) fn version(db: &dyn Db, file: SourceFile) -> Option<&(String, String)> {
+    (document_kind(db, file) != DocumentKind::DbtSeed)
+        .then(|| versioned_files(db).get(node_name(db, file)))
+        .flatten()
 }
 
 /// A template's SQL with ephemeral parents inlined, and what it depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Compiled {
+    /// Empty when only a run can tell it.
     pub sql: String,
     /// Unique ids, sorted.
     pub depends_on: Vec<String>,
+    /// It is compiled again when it runs.
+    pub live: bool,
 }
 
-#[salsa::tracked(returns(as_ref))]
+#[salsa::tracked(returns(as_ref), cycle_result = no_cycle)]
 pub(crate) fn compiled(db: &dyn Db, file: SourceFile) -> Option<Compiled> {
     let rendered = render_model(db, file);
-    if !rendered.problems.is_empty() || rendered.dynamic.is_some() {
+    if rendered.problems.iter().any(|p| !p.is_accepted()) {
         return None;
     }
+    // A note on something that is not known here leaves the rest to the run.
+    let unknown = rendered.dynamic.is_some() || !rendered.problems.is_empty();
     let parents = referenced(db, file);
-    let depends_on: BTreeSet<String> = parents.iter().map(|p| unique_id(db, *p)).collect();
+    let mut depends_on = dependencies(db, &rendered.refs, &rendered.sources);
+    let live = rendered.live || unknown || parents.iter().any(|p| is_live_ephemeral(db, *p));
+    if live {
+        // The run may take branches that were not taken here.
+        let mentioned = &mentions(db, file).0;
+        depends_on.extend(dependencies(db, &mentioned.refs, &mentioned.sources));
+    }
     Some(Compiled {
-        sql: inline_ephemeral(db, &rendered.sql, &parents),
+        sql: match unknown {
+            true => String::new(),
+            false => inline_ephemeral(db, &rendered.sql, &parents),
+        },
         depends_on: depends_on.into_iter().collect(),
+        live,
     })
+}
+
+/// The unique ids behind references.
+pub(crate) fn dependencies(
+    db: &dyn Db,
+    refs: &[RefUse],
+    sources: &[SourceUse],
+) -> BTreeSet<String> {
+    let nodes = refs
+        .iter()
+        .filter_map(|r| ref_id(db, r.package.as_deref(), &r.name));
+    let tables = sources
+        .iter()
+        .filter_map(|s| source_id(db, &s.source, &s.table));
+    nodes.chain(tables).collect()
+}
+
+/// An ephemeral model whose SQL is known only when it runs, and with it that of its readers.
+fn is_live_ephemeral(db: &dyn Db, file: SourceFile) -> bool {
+    is_ephemeral(db, file) && compiled(db, file).is_some_and(|compiled| compiled.live)
+}
+
+fn no_cycle(_: &dyn Db, _: salsa::Id, _: SourceFile) -> Option<Compiled> {
+    None
 }
 
 /// The nodes a template refers to, in order of reference.
 fn referenced(db: &dyn Db, file: SourceFile) -> Vec<SourceFile> {
-    let index = ref_index(db);
     let mut found = Vec::new();
     for reference in &render_model(db, file).refs {
-        if let Some(file) = index.get(&reference.name)
-            && !found.contains(file)
+        if let Some(file) = find_node(db, reference.package.as_deref(), &reference.name)
+            && !found.contains(&file)
         {
-            found.push(*file);
+            found.push(file);
         }
     }
     found

@@ -8,14 +8,30 @@ use petgraph::graph::DiGraph;
 
 use super::index::{dbt_project, node_name, nodes as all_nodes, ref_index};
 use super::node::mentions;
+use super::packages::package_of;
+use super::snapshots::snapshots;
 use crate::Db;
 use crate::documents::DocumentKind;
 use crate::finding::{Anchor, Finding};
 
-/// Findings about the dbt layer as a whole: loops.
+/// Findings about the dbt layer as a whole: snapshots that cannot be taken, and loops.
 pub fn check_project(db: &dyn Db, findings: &mut Vec<Finding>) {
     if dbt_project(db).is_none() {
         return;
+    }
+    for snapshot in snapshots(db).values() {
+        let reason = match &snapshot.spec {
+            Err(reason) if package_of(db, snapshot.file.path(db)).is_none() => reason,
+            _ => continue,
+        };
+        findings.push(
+            Finding::new(
+                codes::MX0430,
+                format!("the snapshot `{}` is left out: {reason}", snapshot.name),
+                super::places::start(snapshot.file),
+            )
+            .help("say in its configuration how a changed row is told"),
+        );
     }
     let index = ref_index(db);
     let mut graph = DiGraph::<SourceFile, ()>::new();

@@ -2,19 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use mxcp_artifact::Digest;
 use mxcp_artifact::dbt::{Node, NodeSpec};
+use mxcp_artifact::{Digest, RelationName};
 use mxcp_base::SourceFile;
 
 use super::compile::{inline_ephemeral, unique_id};
 use super::index::{
-    dbt_project, macro_set, node_name, nodes, properties, property_files, ref_index,
+    dbt_project, find_node, macro_set, node_name, nodes, properties, property_files,
     singular_test_files,
 };
-use super::node::{Names, fqn, is_enabled, node_properties, render_input, target};
+use super::live::LiveNode;
+use super::node::{
+    Names, fqn, is_enabled, node_properties, render_input, target, vars_of, yaml_context_of,
+};
+use super::others::{ref_id, source_id};
+use super::packages::{package_name, project_of};
+use super::python_models::python_files;
+use super::snapshots::snapshots;
 use crate::Db;
 use crate::dbt::Problem;
 use crate::dbt::tests::{CompiledTest, TestInput, Tested, compile_generic, compile_singular};
+use crate::dbt::values::custom_name;
 
 /// A compiled generic test and where it is declared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,15 +82,16 @@ fn generic(
     on: Tested<'_>,
     attached_to: Option<&str>,
 ) -> Option<CompiledTest> {
+    let (own, path) = project_of(db, file.path(db))?;
     let project = &dbt_project(db)?.def;
     let input = TestInput {
         test,
         on,
         attached_to,
-        package: &project.name,
-        path: file.path(db),
+        package: &own.name,
+        path,
         project,
-        vars: &project.vars_for(&project.name),
+        vars: &vars_of(db, &own.name),
         target: &target(db),
         macros: macro_set(db),
     };
@@ -108,53 +117,136 @@ pub(crate) fn test_problems(db: &dyn Db, file: SourceFile, nodes: &[SourceFile])
         .collect()
 }
 
-/// All enabled tests that compile.
-pub(crate) fn test_nodes(db: &dyn Db) -> Vec<Node> {
-    let declared = nodes(db)
+/// Generic tests of every kind of node, with the files that declare them.
+fn declared(db: &dyn Db) -> impl Iterator<Item = (SourceFile, &CompiledTest)> {
+    let python = python_files(db)
         .iter()
+        .filter(|file| is_enabled(db, **file));
+    nodes(db)
+        .iter()
+        .chain(python)
         .flat_map(|node| node_tests(db, *node))
         .chain(
             property_files(db)
                 .iter()
                 .flat_map(|file| source_tests(db, *file)),
         )
-        .map(|declared| (declared.file, &declared.test));
+        .chain(snapshot_tests(db))
+        .map(|declared| (declared.file, &declared.test))
+}
+
+/// The tests that property files declare on snapshots.
+#[salsa::tracked(returns(ref))]
+fn snapshot_tests(db: &dyn Db) -> Vec<DeclaredTest> {
+    let mut found = Vec::new();
+    for (name, snapshot) in snapshots(db) {
+        let Some((file, props)) = &snapshot.props else {
+            continue;
+        };
+        let id = snapshot.unique_id();
+        for test in props.all_tests() {
+            if let Some(test) = generic(db, *file, test, Tested::Node(name), Some(&id)) {
+                found.push(DeclaredTest { file: *file, test });
+            }
+        }
+    }
+    found
+}
+
+/// All enabled tests that compile.
+pub(crate) fn test_nodes(db: &dyn Db) -> Vec<Node> {
+    let declared = declared(db);
     let singular = singular_test_files(db)
         .iter()
         .filter(|file| is_enabled(db, **file))
         .filter_map(|file| Some((*file, singular_test(db, *file)?)));
     declared
         .chain(singular)
-        .filter(|(_, test)| test.enabled && test.problems.is_empty() && test.dynamic.is_none())
+        .filter(|(_, test)| test.enabled && test.problems.iter().all(Problem::is_accepted))
         .map(|(file, test)| test_node(db, file, test))
         .collect()
 }
 
 fn test_node(db: &dyn Db, file: SourceFile, test: &CompiledTest) -> Node {
-    let index = ref_index(db);
     let parents: Vec<SourceFile> = test
         .refs
         .iter()
-        .filter_map(|(_, name)| index.get(name).copied())
+        .filter_map(|(package, name)| find_node(db, package.as_deref(), name))
         .collect();
-    let mut depends_on: Vec<String> = parents.iter().map(|p| unique_id(db, *p)).collect();
+    let refs = test.refs.iter();
+    let sources = test.sources.iter();
+    let mut depends_on: Vec<String> = refs
+        .filter_map(|(package, name)| ref_id(db, package.as_deref(), name))
+        .chain(sources.filter_map(|(source, table)| source_id(db, source, table)))
+        .collect();
     depends_on.sort();
+    depends_on.dedup();
+    let unknown = test.dynamic.is_some() || !test.problems.is_empty();
+    let mut spec = test.spec.clone();
+    spec.store_failures = test.stored();
+    // Failures are kept in a schema of their own.
+    let relation = spec.store_failures.is_some().then(|| {
+        let text = |key: &str| test.config.get(key).and_then(|v| v.as_str());
+        let schema = text("schema").unwrap_or("dbt_test__audit");
+        let context = yaml_context_of(db, file.path(db));
+        let node = serde_json::json!({
+            "name": test.name, "resource_type": "test", "fqn": test.fqn, "config": test.config,
+            "unique_id": test.unique_id, "tags": test.tags,
+        });
+        let made = custom_name("generate_schema_name", Some(schema), &node, &context);
+        RelationName::in_schema(
+            made.ok().flatten().unwrap_or_else(|| {
+                crate::dbt::config::schema_name(&context.target.schema, Some(schema))
+            }),
+            text("alias").unwrap_or(&test.short_name),
+        )
+    });
     Node {
         unique_id: test.unique_id.clone(),
         name: test.name.clone(),
-        package: dbt_project(db).map_or_else(String::new, |p| p.def.name.clone()),
+        package: package_name(db, file.path(db)).to_owned(),
         path: file.path(db).to_owned(),
         fqn: test.fqn.clone(),
         tags: test.tags.clone(),
         description: None,
-        relation: None,
+        relation,
         depends_on,
-        compiled_sql: inline_ephemeral(db, &test.sql, &parents),
+        compiled_sql: match unknown {
+            true => String::new(),
+            false => inline_ephemeral(db, &test.sql, &parents),
+        },
         columns: Vec::new(),
         meta: BTreeMap::new(),
-        config: BTreeMap::new(),
-        live: false,
+        config: test.config.clone().into_iter().collect(),
+        live: test.live || unknown,
         digest: Digest::of(test.sql.as_bytes()),
-        spec: NodeSpec::Test(test.spec.clone()),
+        spec: NodeSpec::Test(spec),
     }
+}
+
+/// The templates of the tests in the graph, for a run.
+pub(super) fn test_templates(db: &dyn Db) -> Vec<(String, LiveNode)> {
+    let declared = declared(db);
+    let singular = singular_test_files(db)
+        .iter()
+        .filter_map(|file| Some((*file, singular_test(db, *file)?)));
+    declared
+        .chain(singular)
+        .map(|(file, test)| {
+            let (text, extra) = match &test.template {
+                Some((text, extra)) => (text.clone(), extra.iter().cloned().collect()),
+                None => (file.text(db).to_owned(), BTreeMap::new()),
+            };
+            let node = LiveNode {
+                name: test.name.clone(),
+                package: package_name(db, file.path(db)).to_owned(),
+                path: file.path(db).to_owned(),
+                text,
+                config: test.config.clone(),
+                extra,
+                ..LiveNode::default()
+            };
+            (test.unique_id.clone(), node)
+        })
+        .collect()
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mxcp_artifact::{Column, Relation, RelationKind, RelationName, SqlType};
 use mxcp_catalog::{BindOutcome, BindRequest};
 
-use super::index::{properties, property_files};
+use super::index::{property_files, sources};
 use crate::Db;
 use crate::relations::{RelationKey, RelationSchema, relation_schema};
 use crate::sql::{BindKey, SqlText, analyze_sql, bind_query};
@@ -17,13 +17,9 @@ use crate::sql::{BindKey, SqlText, analyze_sql, bind_query};
 pub(crate) fn described_sources(db: &dyn Db) -> BTreeMap<RelationName, Option<Arc<[Column]>>> {
     let mut found = BTreeMap::new();
     for file in property_files(db) {
-        for source in &properties(db, *file).0.sources {
+        for source in sources(db, *file) {
             for table in &source.tables {
-                let name = RelationName {
-                    catalog: source.database.clone(),
-                    schema: source.schema.clone(),
-                    name: table.identifier.clone(),
-                };
+                let name = source.relation(table);
                 let columns: Option<Vec<Column>> = table
                     .columns
                     .iter()

@@ -2,13 +2,20 @@
 
 use mxcp_artifact::Digest;
 use mxcp_artifact::dbt::{DbtGraph, ModelSpec, Node, NodeSpec, SeedSpec};
-use mxcp_base::SourceFile;
+use mxcp_base::{SourceFile, paths};
 
-use super::compile::{compiled, unique_id};
+use super::compile::{compiled, dependencies, inline_ephemeral, unique_id, version};
 use super::hooks::rendered_hook;
-use super::index::{dbt_project, node_name, nodes};
-use super::node::{fqn, is_ephemeral, node_config, node_properties, node_relation};
+use super::index::{dbt_project, find_node, node_name, nodes};
+use super::node::{
+    Names, fqn, is_enabled, is_ephemeral, materialization, mentions, node_config, node_properties,
+    node_relation, resource, target, vars_of,
+};
+use super::packages::package_name;
+use super::python_models::python_files;
 use super::schema::seed_columns;
+use super::snapshots::{Snapshot, snapshots};
+use super::sources::{exposures, selectors, source_nodes};
 use crate::Db;
 use crate::documents::{DocumentKind, document_kind};
 
@@ -22,25 +29,38 @@ pub fn dbt_graph(db: &dyn Db) -> DbtGraph {
         .iter()
         .filter_map(|file| node(db, *file).clone())
         .collect();
+    let python = python_files(db)
+        .iter()
+        .filter(|file| is_enabled(db, **file));
+    nodes.extend(python.filter_map(|file| node(db, *file).clone()));
     nodes.extend(super::data_tests::test_nodes(db));
+    nodes.extend(snapshots(db).values().filter_map(|s| snapshot_node(db, s)));
+    nodes.extend(super::unit_nodes::unit_test_nodes(db));
     nodes.sort_by(|a, b| a.unique_id.cmp(&b.unique_id));
     DbtGraph {
         project: project.def.name.clone(),
         nodes,
-        ..DbtGraph::default()
+        sources: source_nodes(db),
+        exposures: exposures(db),
+        on_run_start: project.def.on_run_start.clone(),
+        on_run_end: project.def.on_run_end.clone(),
+        selectors: selectors(db),
     }
 }
 
-/// Hooks as SQL; `None` when one of them does not render.
-fn hooks(db: &dyn Db, file: SourceFile, hooks: &[String]) -> Option<Vec<String>> {
-    hooks
-        .iter()
-        .map(|hook| {
-            let rendered = rendered_hook(db, file, hook);
-            let known = rendered.problems.is_empty() && rendered.dynamic.is_none();
-            known.then_some(rendered.sql)
-        })
-        .collect()
+/// Hooks as SQL, and whether only a run can tell it; `None` when one of them does not render.
+fn hooks(db: &dyn Db, file: SourceFile, hooks: &[String]) -> Option<(Vec<String>, bool)> {
+    let mut texts = Vec::new();
+    let mut live = false;
+    for hook in hooks {
+        let rendered = rendered_hook(db, file, hook);
+        if rendered.problems.iter().any(|p| !p.is_accepted()) {
+            return None;
+        }
+        live |= rendered.live || !rendered.problems.is_empty();
+        texts.push(rendered.sql);
+    }
+    Some((texts, live))
 }
 
 /// One compiled model or seed; `None` when its template does not compile.
@@ -49,6 +69,8 @@ fn node(db: &dyn Db, file: SourceFile) -> Option<Node> {
     let config = &node_config(db, file).0;
     let props = node_properties(db, file).map(|p| &p.props);
     let is_seed = document_kind(db, file) == DocumentKind::DbtSeed;
+    let is_python = paths::extension(file.path(db)) == "py";
+    let mut live = false;
     let (spec, compiled_sql, depends_on) = if is_seed {
         let seed = seed_columns(db, file);
         let spec = NodeSpec::Seed(SeedSpec {
@@ -57,17 +79,39 @@ fn node(db: &dyn Db, file: SourceFile) -> Option<Node> {
             quote_columns: config.quote_columns.unwrap_or(false),
         });
         (spec, String::new(), Vec::new())
-    } else {
-        let compiled = compiled(db, file)?;
+    } else if is_python {
+        let mentioned = &mentions(db, file).0;
+        let depends_on = dependencies(db, &mentioned.refs, &mentioned.sources);
+        let materialized = materialization(db, file).ok()?;
         let spec = NodeSpec::Model(ModelSpec {
-            materialized: config.materialization().ok()?,
+            incremental: config.incremental(&materialized),
+            materialized,
             indexes: config.indexes.clone(),
             contract_enforced: config.contract_enforced,
             constraints: props.map(|p| p.constraints.clone()).unwrap_or_default(),
-            pre_hooks: hooks(db, file, &config.pre_hooks)?,
-            post_hooks: hooks(db, file, &config.post_hooks)?,
-            incremental: None,
-            full_refresh: None,
+            pre_hooks: config.pre_hooks.clone(),
+            post_hooks: config.post_hooks.clone(),
+            full_refresh: config.full_refresh,
+            python: Some(file.text(db).to_owned()),
+        });
+        live = true;
+        (spec, String::new(), depends_on.into_iter().collect())
+    } else {
+        let compiled = compiled(db, file)?;
+        let materialized = materialization(db, file).ok()?;
+        live = compiled.live;
+        let (pre_hooks, live_before) = hooks(db, file, &config.pre_hooks)?;
+        let (post_hooks, live_after) = hooks(db, file, &config.post_hooks)?;
+        live |= live_before || live_after;
+        let spec = NodeSpec::Model(ModelSpec {
+            incremental: config.incremental(&materialized),
+            materialized,
+            indexes: config.indexes.clone(),
+            contract_enforced: config.contract_enforced,
+            constraints: props.map(|p| p.constraints.clone()).unwrap_or_default(),
+            pre_hooks,
+            post_hooks,
+            full_refresh: config.full_refresh,
             python: None,
         });
         (spec, compiled.sql.clone(), compiled.depends_on.clone())
@@ -75,12 +119,15 @@ fn node(db: &dyn Db, file: SourceFile) -> Option<Node> {
     let relation = (!is_ephemeral(db, file)).then(|| node_relation(db, file).clone());
     Some(Node {
         unique_id: unique_id(db, file),
-        name: node_name(db, file).to_owned(),
-        package: dbt_project(db).map_or_else(String::new, |p| p.def.name.clone()),
+        name: version(db, file)
+            .map_or_else(|| node_name(db, file).to_owned(), |(name, _)| name.clone()),
+        package: package_name(db, file.path(db)).to_owned(),
         path: file.path(db).to_owned(),
         fqn: fqn(db, file),
         tags: config.tags.clone(),
-        description: props.and_then(|p| p.description.clone()),
+        description: props
+            .and_then(|p| p.description.as_deref())
+            .map(|text| super::docs::described(db, text)),
         relation,
         depends_on,
         compiled_sql,
@@ -88,9 +135,70 @@ fn node(db: &dyn Db, file: SourceFile) -> Option<Node> {
             .map(|p| p.columns.iter().map(|c| c.spec.clone()).collect())
             .unwrap_or_default(),
         meta: config.meta.clone(),
-        config: std::collections::BTreeMap::new(),
-        live: false,
+        config: config.printed(resource(db, file)),
+        live,
         digest: Digest::of(file.text(db).as_bytes()),
         spec,
     })
+}
+
+/// A snapshot; `None` when it cannot be taken.
+fn snapshot_node(db: &dyn Db, snapshot: &Snapshot) -> Option<Node> {
+    let rendered = rendered_snapshot(db, snapshot);
+    if rendered.problems.iter().any(|p| !p.is_accepted()) {
+        return None;
+    }
+    let unknown = rendered.dynamic.is_some() || !rendered.problems.is_empty();
+    let mut depends_on = dependencies(db, &rendered.refs, &rendered.sources);
+    if rendered.live {
+        let mentioned = crate::dbt::static_refs(&snapshot.text).0;
+        depends_on.extend(dependencies(db, &mentioned.refs, &mentioned.sources));
+    }
+    let parents: Vec<SourceFile> = rendered
+        .refs
+        .iter()
+        .filter_map(|r| find_node(db, r.package.as_deref(), &r.name))
+        .collect();
+    let props = snapshot.props.as_ref().map(|(_, props)| props);
+    Some(Node {
+        unique_id: snapshot.unique_id(),
+        name: snapshot.name.clone(),
+        package: snapshot.package.clone(),
+        path: snapshot.file.path(db).to_owned(),
+        fqn: snapshot.fqn.clone(),
+        tags: snapshot.config.tags.clone(),
+        description: props
+            .and_then(|p| p.description.as_deref())
+            .map(|text| super::docs::described(db, text)),
+        relation: Some(snapshot.relation.clone()),
+        depends_on: depends_on.into_iter().collect(),
+        compiled_sql: match unknown {
+            true => String::new(),
+            false => inline_ephemeral(db, &rendered.sql, &parents),
+        },
+        columns: props
+            .map(|p| p.columns.iter().map(|c| c.spec.clone()).collect())
+            .unwrap_or_default(),
+        meta: snapshot.config.meta.clone(),
+        config: snapshot.config.printed(crate::dbt::Resource::Snapshot),
+        live: rendered.live || unknown,
+        digest: Digest::of(snapshot.text.as_bytes()),
+        spec: NodeSpec::Snapshot(snapshot.spec.clone().ok()?),
+    })
+}
+
+/// The query of a snapshot.
+pub(super) fn rendered_snapshot(db: &dyn Db, snapshot: &Snapshot) -> crate::dbt::Rendered {
+    let input = crate::dbt::RenderInput {
+        text: &snapshot.text,
+        package: &snapshot.package,
+        name: &snapshot.name,
+        this: Some(snapshot.relation.clone()),
+        config: &snapshot.config.raw,
+        vars: &vars_of(db, &snapshot.package),
+        target: &target(db),
+        macros: super::index::macro_set(db),
+        extra: std::collections::BTreeMap::new(),
+    };
+    crate::dbt::render(&input, &Names { db })
 }

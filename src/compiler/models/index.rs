@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use mxcp_artifact::RelationName;
 use mxcp_base::{FileSet, SourceFile, paths};
 
-use super::node::{is_enabled, is_ephemeral, node_relation, target_of};
-use super::packages::packages;
+use super::node::{is_enabled, is_ephemeral, node_relation, target_of, yaml_context_of};
+use super::packages::{package_name, package_of, packages};
 use super::versions::version_names;
 use crate::Db;
 use crate::dbt::values::{YamlContext, render_settings};
 use crate::dbt::{
-    MacroFile, MacroSet, Problem, ProjectDef, PropertyFile, ephemeral, lower_project,
+    MacroFile, MacroSet, Problem, ProjectDef, PropertyFile, SourceProps, ephemeral, lower_project,
     lower_properties,
 };
 use crate::documents::{
@@ -44,11 +44,21 @@ pub(crate) fn dbt_project(db: &dyn Db) -> Option<DbtProject> {
     }
     let context = YamlContext {
         package: def.name.clone(),
-        vars: def.vars_for(&def.name),
+        vars: {
+            let mut vars = def.vars_for(&def.name);
+            vars.extend(dbt_inputs(db).vars.clone());
+            vars
+        },
         target: target_of(db, def.profile.as_deref()),
         macros: MacroSet::empty(&def.name),
     };
-    for settings in [&mut def.models, &mut def.seeds, &mut def.tests] {
+    for settings in [
+        &mut def.models,
+        &mut def.seeds,
+        &mut def.tests,
+        &mut def.snapshots,
+        &mut def.sources,
+    ] {
         render_settings(settings, &context);
     }
     Some(DbtProject { def, problems })
@@ -60,6 +70,13 @@ pub fn dbt_kind(db: &dyn Db, path: &str) -> Option<DocumentKind> {
     if path == PROJECT_FILE {
         return Some(DocumentKind::DbtProject);
     }
+    if let Some(package) = package_of(db, path) {
+        return kind_in(&package.def, path.strip_prefix(package.dir.as_str())?);
+    }
+    kind_in(def, path)
+}
+
+fn kind_in(def: &ProjectDef, path: &str) -> Option<DocumentKind> {
     let below = |dirs: &[String]| {
         dirs.iter()
             .any(|d| paths::is_below(path, &paths::directory(d)))
@@ -85,6 +102,9 @@ pub fn dbt_kind(db: &dyn Db, path: &str) -> Option<DocumentKind> {
             // Generic tests live in a folder of their own below the test path.
             if kind == DocumentKind::DbtTest && path.contains("/generic/") {
                 return Some(DocumentKind::DbtMacro);
+            }
+            if kind == DocumentKind::DbtTest && path.contains("/fixtures/") {
+                return None;
             }
             return Some(kind);
         }
@@ -128,6 +148,17 @@ pub(crate) fn properties(db: &dyn Db, file: SourceFile) -> (PropertyFile, Vec<Pr
     lower_properties(parse_yaml(db, file))
 }
 
+/// The sources of a property file, with the Jinja in their names rendered.
+#[salsa::tracked(returns(ref))]
+pub(crate) fn sources(db: &dyn Db, file: SourceFile) -> Vec<SourceProps> {
+    let sources = &properties(db, file).0.sources;
+    if sources.is_empty() {
+        return Vec::new();
+    }
+    let context = yaml_context_of(db, file.path(db));
+    sources.iter().map(|s| s.rendered(&context)).collect()
+}
+
 /// The macros that templates may call.
 #[salsa::tracked(returns(ref), no_eq)]
 pub(crate) fn macro_set(db: &dyn Db) -> MacroSet {
@@ -137,7 +168,7 @@ pub(crate) fn macro_set(db: &dyn Db) -> MacroSet {
     let files = macro_files(db)
         .iter()
         .map(|file| MacroFile {
-            package: project.def.name.clone(),
+            package: package_name(db, file.path(db)).to_owned(),
             path: file.path(db).to_owned(),
             text: file.text(db).to_owned(),
         })
@@ -150,15 +181,18 @@ pub(crate) fn node_name(db: &dyn Db, file: SourceFile) -> &str {
     paths::stem(file.path(db))
 }
 
-/// Enabled models and seeds by name: what `ref` can lead to. With two of a name the first path wins.
+/// Enabled models and seeds by name: what `ref` can lead to. With two of a name the project's own wins
+/// over that of a package, then the first path.
 #[salsa::tracked(returns(ref))]
 pub(crate) fn ref_index(db: &dyn Db) -> BTreeMap<String, SourceFile> {
     let mut index = BTreeMap::new();
-    for file in model_files(db).iter().chain(seed_files(db)) {
-        if is_enabled(db, *file) {
-            index
-                .entry(node_name(db, *file).to_owned())
-                .or_insert(*file);
+    for own in [true, false] {
+        for file in model_files(db).iter().chain(seed_files(db)) {
+            if package_of(db, file.path(db)).is_none() == own && is_enabled(db, *file) {
+                index
+                    .entry(node_name(db, *file).to_owned())
+                    .or_insert(*file);
+            }
         }
     }
     for (name, files) in version_names(db) {
@@ -167,6 +201,35 @@ pub(crate) fn ref_index(db: &dyn Db) -> BTreeMap<String, SourceFile> {
         }
     }
     index
+}
+
+/// Enabled models and seeds by package and name.
+#[salsa::tracked(returns(ref))]
+pub(crate) fn package_index(db: &dyn Db) -> BTreeMap<(String, String), SourceFile> {
+    let mut index = BTreeMap::new();
+    for file in model_files(db).iter().chain(seed_files(db)) {
+        if is_enabled(db, *file) {
+            let package = package_name(db, file.path(db)).to_owned();
+            index
+                .entry((package, node_name(db, *file).to_owned()))
+                .or_insert(*file);
+        }
+    }
+    index
+}
+
+/// The model or seed that a `ref` leads to.
+pub(crate) fn find_node(db: &dyn Db, package: Option<&str>, name: &str) -> Option<SourceFile> {
+    let found = ref_index(db).get(name).copied();
+    let Some(package) = package else {
+        return found;
+    };
+    match found {
+        Some(file) if package_name(db, file.path(db)) == package => found,
+        _ => package_index(db)
+            .get(&(package.to_owned(), name.to_owned()))
+            .copied(),
+    }
 }
 
 /// The nodes themselves, each once: a version of a model has several names.
@@ -258,15 +321,11 @@ pub fn untyped_node<'db>(db: &'db dyn Db, name: &str) -> Option<&'db String> {
 pub(crate) fn source_index(db: &dyn Db) -> BTreeMap<(String, String), RelationName> {
     let mut index = BTreeMap::new();
     for file in property_files(db) {
-        for source in &properties(db, *file).0.sources {
+        for source in sources(db, *file) {
             for table in &source.tables {
                 index
                     .entry((source.name.clone(), table.name.clone()))
-                    .or_insert_with(|| RelationName {
-                        catalog: source.database.clone(),
-                        schema: source.schema.clone(),
-                        name: table.identifier.clone(),
-                    });
+                    .or_insert_with(|| source.relation(table));
             }
         }
     }

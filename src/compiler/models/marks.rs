@@ -6,7 +6,7 @@ use mxcp_artifact::RelationName;
 use mxcp_base::SourceFile;
 use serde_json::Value as Json;
 
-use super::index::{properties, property_files};
+use super::index::{properties, property_files, sources};
 use super::node::{node_properties, render_model};
 use crate::Db;
 use crate::dbt::properties::ColumnProps;
@@ -76,13 +76,9 @@ pub(crate) fn column_marks(db: &dyn Db, node: SourceFile) -> Vec<ColumnMark> {
 pub(crate) fn source_marks(db: &dyn Db) -> BTreeMap<RelationName, Sensitive> {
     let mut found: BTreeMap<RelationName, Sensitive> = BTreeMap::new();
     for file in property_files(db) {
-        for source in &properties(db, *file).0.sources {
+        for source in sources(db, *file) {
             for table in &source.tables {
-                let relation = RelationName {
-                    catalog: source.database.clone(),
-                    schema: source.schema.clone(),
-                    name: table.identifier.clone(),
-                };
+                let relation = source.relation(table);
                 for column in table.columns.iter().filter(|c| marked(c) == Some(true)) {
                     let cause = Cause::Marked {
                         file: *file,

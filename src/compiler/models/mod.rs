@@ -1,25 +1,32 @@
 //! The dbt layer in the query graph: the pure front end of [`crate::dbt`] wrapped into queries.
 //!
-//! Only the root project is loaded; packages come later.
+//! Files of packages are nodes like the project's own; nothing is reported of them.
 
 mod check;
 mod compile;
 mod cycles;
 mod data_tests;
 mod described;
+mod docs;
 mod ecosystem;
 mod graph;
 mod hooks;
 mod index;
+mod live;
 mod marks;
 mod node;
+mod others;
 mod packages;
 mod places;
 mod promises;
+mod python_models;
 mod readers;
 mod schema;
 mod seeds;
+mod snapshots;
+mod sources;
 mod test_checks;
+mod unit_nodes;
 mod unit_tests;
 mod unused;
 mod values;
@@ -32,6 +39,7 @@ pub use ecosystem::{Ecosystem, MacroEntry, ecosystem};
 pub use graph::dbt_graph;
 pub(crate) use index::unbuilt_model;
 pub use index::{dbt_kind, model_for_relation, relation_names, untyped_node};
+pub use live::LiveTemplates;
 pub(crate) use marks::{column_marks, marks_exist, model_sql, source_marks, template_range};
 pub(crate) use node::{node_config, node_properties, render_model};
 pub use schema::model_schema;

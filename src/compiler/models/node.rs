@@ -5,18 +5,19 @@ use std::collections::BTreeMap;
 use mxcp_artifact::RelationName;
 use mxcp_artifact::dbt::Materialization;
 use mxcp_base::{SourceFile, paths};
-use serde_json::Map;
+use serde_json::{Map, Value as Json};
 
 use super::index::{
-    dbt_project, macro_set, node_name, properties, property_files, ref_index, source_index,
-    untyped_nodes,
+    dbt_project, find_node, macro_set, node_name, properties, property_files, ref_index,
+    source_index, untyped_nodes,
 };
+use super::packages::{installed, package_name, package_of, project_of};
 use crate::Db;
 use crate::dbt::statics::StaticRefs;
-use crate::dbt::values::{YamlContext, render_yaml};
+use crate::dbt::values::{YamlContext, custom_name, render_yaml};
 use crate::dbt::{
-    ModelConfig, ModelProps, Problem, PropertyFile, RenderInput, Rendered, Resolved, Resolver,
-    Resource, Target, config, merge_model, static_refs,
+    MacroSet, ModelConfig, ModelProps, Problem, PropertyFile, RenderInput, Rendered, Resolved,
+    Resolver, Resource, Target, config, merge_model, static_refs,
 };
 use crate::documents::{DocumentKind, document_kind, site};
 use crate::inputs::{Settings, dbt_inputs};
@@ -39,15 +40,17 @@ fn entries(file: &PropertyFile, resource: Resource) -> &[ModelProps] {
     }
 }
 
-/// Which property files speak of which node: names only, so that most edits stop here.
+/// Which property files speak of which node of a package: names only, so that most edits stop here.
 #[salsa::tracked(returns(ref))]
-fn property_index(db: &dyn Db) -> BTreeMap<(Resource, String), Vec<SourceFile>> {
+fn property_index(db: &dyn Db) -> BTreeMap<(String, Resource, String), Vec<SourceFile>> {
     let mut index: BTreeMap<_, Vec<SourceFile>> = BTreeMap::new();
     for file in property_files(db) {
         let entries_of = &properties(db, *file).0;
+        let package = package_name(db, file.path(db));
         for resource in [Resource::Model, Resource::Seed] {
             for entry in entries(entries_of, resource) {
-                let files = index.entry((resource, entry.name.clone())).or_default();
+                let key = (package.to_owned(), resource, entry.name.clone());
+                let files = index.entry(key).or_default();
                 if !files.contains(file) {
                     files.push(*file);
                 }
@@ -70,7 +73,8 @@ pub(crate) struct NodeProperties {
 pub(crate) fn node_properties(db: &dyn Db, file: SourceFile) -> Option<NodeProperties> {
     let resource = resource(db, file);
     let name = node_name(db, file);
-    let files = property_index(db).get(&(resource, name.to_owned()))?;
+    let package = package_name(db, file.path(db)).to_owned();
+    let files = property_index(db).get(&(package, resource, name.to_owned()))?;
     let mut parts = Vec::new();
     let mut found: Vec<&ModelProps> = Vec::new();
     for file in files {
@@ -92,6 +96,9 @@ pub(crate) fn node_properties(db: &dyn Db, file: SourceFile) -> Option<NodePrope
 /// Names a template mentions in any branch. Depends on the template alone.
 #[salsa::tracked(returns(ref))]
 pub(crate) fn mentions(db: &dyn Db, file: SourceFile) -> (StaticRefs, Vec<Problem>) {
+    if paths::extension(file.path(db)) == "py" {
+        return (super::python_models::mentions(file.text(db)), Vec::new());
+    }
     static_refs(file.text(db))
 }
 
@@ -105,26 +112,86 @@ pub(crate) fn node_config(db: &dyn Db, file: SourceFile) -> (ModelConfig, Vec<Pr
     let declared = node_properties(db, file)
         .map(|p| p.props.config_map())
         .unwrap_or_default();
-    let (declared, _) = render_yaml(&declared.into(), &yaml_context(db), "");
+    let (declared, _) = render_yaml(&declared.into(), &yaml_context_of(db, file.path(db)), "");
     let declared = declared.as_object().cloned().unwrap_or_default();
-    let in_file = match resource {
+    let mut in_file = match resource {
         Resource::Seed => Map::new(),
         _ => mentions(db, file).0.config.clone(),
     };
-    config::resolve(resource, &project.def, &fqn(db, file), &declared, &in_file)
+    let fqn = fqn(db, file);
+    let Some(package) = package_of(db, file.path(db)) else {
+        if resource != Resource::Seed && mentions(db, file).0.computed_config {
+            let (known, _) = config::resolve(resource, &project.def, &fqn, &declared, &in_file);
+            in_file = parsed_config(db, file, &known.raw);
+        }
+        return config::resolve(resource, &project.def, &fqn, &declared, &in_file);
+    };
+    // What the project says about a package's nodes outranks what the package says.
+    let (own, problems) = config::resolve(resource, &package.def, &fqn, &declared, &in_file);
+    if resource != Resource::Seed && mentions(db, file).0.computed_config {
+        in_file = parsed_config(db, file, &own.raw);
+    }
+    config::resolve_in_package(
+        resource,
+        &package.def,
+        &project.def,
+        &fqn,
+        &declared,
+        &in_file,
+        problems,
+    )
 }
 
-fn yaml_context(db: &dyn Db) -> YamlContext {
-    let (package, vars) = match dbt_project(db) {
-        Some(project) => (
-            project.def.name.clone(),
-            project.def.vars_for(&project.def.name),
-        ),
-        None => Default::default(),
+/// What calls of `config` with computed arguments say, as dbt reads them first: nothing is asked, and names lead
+/// nowhere.
+fn parsed_config(db: &dyn Db, file: SourceFile, config: &Map<String, Json>) -> Map<String, Json> {
+    struct Nowhere;
+    impl Resolver for Nowhere {
+        fn resolve_ref(&self, _: Option<&str>, name: &str) -> Resolved {
+            Resolved::Relation(RelationName::main(name.to_owned()))
+        }
+
+        fn resolve_source(&self, _: &str, table: &str) -> Resolved {
+            Resolved::Relation(RelationName::main(table.to_owned()))
+        }
+    }
+    let package = package_name(db, file.path(db)).to_owned();
+    let input = RenderInput {
+        text: file.text(db),
+        package: &package,
+        name: node_name(db, file),
+        this: Some(RelationName::main(node_name(db, file).to_owned())),
+        config,
+        vars: &vars_of(db, &package),
+        target: &target(db),
+        macros: macro_set(db),
+        extra: BTreeMap::new(),
     };
+    let rendered = crate::dbt::render::parse(&input, &Nowhere);
+    match rendered.problems.is_empty() {
+        true => rendered.config,
+        false => mentions(db, file).0.config.clone(),
+    }
+}
+
+/// The variables that a package's templates see.
+pub(crate) fn vars_of(db: &dyn Db, package: &str) -> Map<String, Json> {
+    let Some(project) = dbt_project(db) else {
+        return Map::new();
+    };
+    let theirs = installed(db).iter().find(|p| p.def.name == package);
+    let mut vars = theirs.map_or_else(Map::new, |p| p.def.vars_for(package));
+    vars.extend(project.def.vars_for(package));
+    vars.extend(dbt_inputs(db).vars.clone());
+    vars
+}
+
+/// What Jinja in the YAML of a file may read.
+pub(crate) fn yaml_context_of(db: &dyn Db, path: &str) -> YamlContext {
+    let package = package_name(db, path).to_owned();
     YamlContext {
+        vars: vars_of(db, &package),
         package,
-        vars,
         target: target(db),
         macros: macro_set(db).clone(),
     }
@@ -132,17 +199,22 @@ fn yaml_context(db: &dyn Db) -> YamlContext {
 
 pub(crate) fn fqn(db: &dyn Db, file: SourceFile) -> Vec<String> {
     let path = file.path(db);
-    let Some(project) = dbt_project(db) else {
+    let Some((def, path)) = project_of(db, path) else {
         return vec![node_name(db, file).to_owned()];
     };
-    let def = &project.def;
     let dirs = match resource(db, file) {
         Resource::Seed => &def.seed_paths,
         Resource::Test => &def.test_paths,
         _ => &def.model_paths,
     };
-    def.fqn(dirs, path)
-        .unwrap_or_else(|| vec![def.name.clone(), paths::stem(path).to_owned()])
+    let mut fqn = def
+        .fqn(dirs, path)
+        .unwrap_or_else(|| vec![def.name.clone(), paths::stem(path).to_owned()]);
+    if let Some((name, number)) = super::compile::version(db, file) {
+        fqn.pop();
+        fqn.extend([name.clone(), format!("v{number}")]);
+    }
+    fqn
 }
 
 #[salsa::tracked(returns(copy))]
@@ -153,17 +225,81 @@ pub(crate) fn is_enabled(db: &dyn Db, file: SourceFile) -> bool {
 #[salsa::tracked(returns(copy))]
 pub(crate) fn is_ephemeral(db: &dyn Db, file: SourceFile) -> bool {
     document_kind(db, file) == DocumentKind::DbtModel
-        && matches!(
-            node_config(db, file).0.materialization(),
-            Ok(Materialization::Ephemeral)
-        )
+        && node_config(db, file).0.materialized == "ephemeral"
+}
+
+/// The package and name of the macro that defines a materialisation.
+pub(crate) fn custom_materialization(macros: &MacroSet, name: &str) -> Option<(String, String)> {
+    ["duckdb", "default"].into_iter().find_map(|adapter| {
+        let macro_name = format!("materialization_{name}_{adapter}");
+        let package = macros
+            .package_names()
+            .into_iter()
+            .find(|package| macros.contains(package, &macro_name))?;
+        Some((package.to_owned(), macro_name))
+    })
+}
+
+/// How a model is made.
+pub(crate) fn materialization(db: &dyn Db, file: SourceFile) -> Result<Materialization, Problem> {
+    let macros = macro_set(db);
+    let defined = |name: &str| custom_materialization(macros, name).is_some();
+    node_config(db, file).0.materialization(&defined)
 }
 
 #[salsa::tracked(returns(ref))]
 pub(crate) fn node_relation(db: &dyn Db, file: SourceFile) -> RelationName {
-    node_config(db, file)
-        .0
-        .relation(&target(db).schema, node_name(db, file))
+    let config = &node_config(db, file).0;
+    let schema = target(db).schema;
+    let version = super::compile::version(db, file);
+    let name = match version {
+        Some((name, number)) => format!("{name}_v{}", number.replace('.', "_")),
+        None => node_name(db, file).to_owned(),
+    };
+    let mut relation = config.relation(&schema, &name);
+    relation.catalog.clone_from(&config.database);
+    let macros = macro_set(db);
+    let package = package_name(db, file.path(db));
+    if !names_are_made(macros, package) {
+        return relation;
+    }
+    // The project names its relations itself. A macro that fails is reported where the node is checked.
+    let node = serde_json::json!({
+        "name": version.map_or(node_name(db, file), |(name, _)| name),
+        "resource_type": if resource(db, file) == Resource::Seed { "seed" } else { "model" },
+        "package_name": package,
+        "unique_id": super::compile::unique_id(db, file),
+        "fqn": fqn(db, file),
+        "path": file.path(db),
+        "original_file_path": file.path(db),
+        "config": config.raw,
+        "tags": config.tags,
+        "schema": schema,
+        "version": version.map(|(_, number)| number),
+    });
+    let context = yaml_context_of(db, file.path(db));
+    let made = |name: &str, custom: Option<&str>| {
+        custom_name(name, custom, &node, &context).ok().flatten()
+    };
+    if let Some(schema) = made("generate_schema_name", config.schema.as_deref()) {
+        relation.schema = schema;
+    }
+    if let Some(alias) = made("generate_alias_name", config.alias.as_deref()) {
+        relation.name = alias;
+    }
+    relation
+}
+
+/// Whether the project has a macro of its own that names relations.
+fn names_are_made(macros: &MacroSet, package: &str) -> bool {
+    ["generate_schema_name", "generate_alias_name"]
+        .iter()
+        .any(|name| {
+            macros.contains(macros.root_name(), name)
+                || macros.contains(package, name)
+                || macros.contains(macros.root_name(), &format!("default__{name}"))
+                || macros.contains(macros.root_name(), &format!("duckdb__{name}"))
+        })
 }
 
 pub(crate) fn target(db: &dyn Db) -> Target {
@@ -206,13 +342,8 @@ pub(crate) fn render_input<T>(
     file: SourceFile,
     then: impl FnOnce(&RenderInput<'_>) -> T,
 ) -> T {
-    let (package, vars) = match dbt_project(db) {
-        Some(project) => (
-            project.def.name.clone(),
-            project.def.vars_for(&project.def.name),
-        ),
-        None => (String::new(), Map::new()),
-    };
+    let package = package_name(db, file.path(db)).to_owned();
+    let vars = vars_of(db, &package);
     then(&RenderInput {
         text: file.text(db),
         package: &package,
@@ -236,9 +367,12 @@ impl Resolver for Names<'_> {
         let index = ref_index(self.db);
         let ours = package
             .is_none_or(|p| dbt_project(self.db).is_some_and(|project| project.def.name == p));
-        match index.get(name).filter(|_| ours) {
-            Some(file) if is_ephemeral(self.db, *file) => Resolved::Ephemeral(name.to_owned()),
-            Some(file) => Resolved::Relation(node_relation(self.db, *file).clone()),
+        match find_node(self.db, package, name) {
+            Some(file) if is_ephemeral(self.db, file) => Resolved::Ephemeral(name.to_owned()),
+            Some(file) => Resolved::Relation(node_relation(self.db, file).clone()),
+            None if ours && let Some((_, relation)) = super::others::find(self.db, name) => {
+                Resolved::Relation(relation)
+            }
             None if ours && untyped_nodes(self.db).contains_key(name) => {
                 Resolved::Relation(RelationName::main(name.to_owned()))
             }
@@ -251,7 +385,13 @@ impl Resolver for Names<'_> {
     fn resolve_source(&self, source: &str, table: &str) -> Resolved {
         let index = source_index(self.db);
         match index.get(&(source.to_owned(), table.to_owned())) {
-            Some(relation) => Resolved::Relation(relation.clone()),
+            Some(relation) => match super::others::external(self.db, source, table) {
+                Some(text) => Resolved::External {
+                    relation: relation.clone(),
+                    text,
+                },
+                None => Resolved::Relation(relation.clone()),
+            },
             None => Resolved::Unknown {
                 candidates: index.keys().map(|(s, t)| format!("{s}.{t}")).collect(),
             },

@@ -1,14 +1,83 @@
-//! The packages that a dbt project wants installed. Their files are not read, so what they hold is not known.
+//! The packages that a dbt project wants installed, and those that are there.
 
-use super::index::dbt_project;
+use mxcp_base::{FileSet, paths};
+
+use super::index::{PROJECT_FILE, dbt_project};
 use crate::Db;
+use crate::dbt::{ProjectDef, lower_project};
 use crate::documents::{find_file, parse_yaml};
 
-/// Their names, as far as the project's files tell; `None` without any.
+/// A package whose files are here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Package {
+    /// Its folder, with a slash at the end.
+    pub dir: String,
+    /// Paths are relative to the folder.
+    pub def: ProjectDef,
+}
+
+/// The packages below the folder where dbt installs them, and local ones of `packages.yml`.
 #[salsa::tracked(returns(ref))]
-pub(crate) fn packages(db: &dyn Db) -> Option<Vec<String>> {
+pub(crate) fn installed(db: &dyn Db) -> Vec<Package> {
+    let Some(project) = dbt_project(db) else {
+        return Vec::new();
+    };
+    let mut dirs = Vec::new();
+    let install = format!("{}/", paths::directory(&project.def.packages_install_path));
+    for path in FileSet::get(db).files(db).keys() {
+        let dir = path.strip_suffix(PROJECT_FILE).unwrap_or("");
+        let inner = dir.strip_prefix(install.as_str()).unwrap_or("");
+        // One folder deep: what packages bring along for their own tests is not installed.
+        if inner.len() > 1 && inner.matches('/').count() == 1 {
+            dirs.push(dir.to_owned());
+        }
+    }
+    for (source, kind) in wanted(db).iter().flatten() {
+        if kind == "local"
+            && let Some(dir) = paths::resolve(PROJECT_FILE, source)
+        {
+            dirs.push(format!("{}/", dir.trim_end_matches('/')));
+        }
+    }
+    let mut found: Vec<Package> = Vec::new();
+    for dir in dirs {
+        let Some(file) = find_file(db, &format!("{dir}{PROJECT_FILE}")) else {
+            continue;
+        };
+        let (def, _) = lower_project(parse_yaml(db, file));
+        let known = found.iter().any(|package| package.def.name == def.name);
+        if !def.name.is_empty() && !known && def.name != project.def.name {
+            found.push(Package { dir, def });
+        }
+    }
+    found
+}
+
+/// The package that a file belongs to; `None` for the project itself.
+pub(crate) fn package_of<'db>(db: &'db dyn Db, path: &str) -> Option<&'db Package> {
+    installed(db)
+        .iter()
+        .find(|package| path.starts_with(package.dir.as_str()))
+}
+
+/// The project definition that a file belongs to, and the file's path in it.
+pub(crate) fn project_of<'a>(db: &'a dyn Db, path: &'a str) -> Option<(&'a ProjectDef, &'a str)> {
+    match package_of(db, path) {
+        Some(package) => Some((&package.def, path.strip_prefix(package.dir.as_str())?)),
+        None => Some((&dbt_project(db)?.def, path)),
+    }
+}
+
+/// The name of the package that a file belongs to.
+pub(crate) fn package_name<'a>(db: &'a dyn Db, path: &'a str) -> &'a str {
+    project_of(db, path).map_or("", |(def, _)| def.name.as_str())
+}
+
+/// Where packages are to come from, with the kind of place; `None` without any.
+#[salsa::tracked(returns(ref))]
+fn wanted(db: &dyn Db) -> Option<Vec<(String, String)>> {
     dbt_project(db)?;
-    let mut names: Option<Vec<String>> = None;
+    let mut found: Option<Vec<(String, String)>> = None;
     for path in ["packages.yml", "dependencies.yml"] {
         let Some(file) = find_file(db, path) else {
             continue;
@@ -16,15 +85,39 @@ pub(crate) fn packages(db: &dyn Db) -> Option<Vec<String>> {
         let yaml = parse_yaml(db, file);
         for list in ["packages", "projects"] {
             for entry in yaml.lookup(list).into_iter().flat_map(|l| l.items()) {
-                let names = names.get_or_insert_default();
+                let found = found.get_or_insert_default();
                 let source = ["name", "package", "git", "local", "tarball"]
                     .iter()
-                    .find_map(|key| entry.get(key)?.as_str());
-                names.extend(source.map(project_name));
+                    .find_map(|key| {
+                        Some((entry.get(key)?.as_str()?.to_owned(), (*key).to_owned()))
+                    });
+                found.extend(source);
             }
         }
     }
-    names
+    found
+}
+
+/// The names of those that are not here, as far as the project's files tell; `None` when all are.
+#[salsa::tracked(returns(ref))]
+pub(crate) fn packages(db: &dyn Db) -> Option<Vec<String>> {
+    let wanted = wanted(db).as_ref()?;
+    let here = installed(db);
+    let names: Vec<String> = wanted
+        .iter()
+        .map(|(source, _)| (source, project_name(source)))
+        .filter(|(source, name)| {
+            !here.iter().any(|package| {
+                package.def.name == *name
+                    || package.dir.trim_end_matches('/').rsplit('/').next() == Some(name)
+                    || paths::resolve(PROJECT_FILE, source).is_some_and(|dir| {
+                        package.dir.trim_end_matches('/') == dir.trim_end_matches('/')
+                    })
+            })
+        })
+        .map(|(_, name)| name)
+        .collect();
+    (!names.is_empty()).then_some(names)
 }
 
 /// `dbt-labs/dbt_utils`, `https://example.org/dbt-utils.git` and `../dbt_utils` most likely hold the project `dbt_utils`.

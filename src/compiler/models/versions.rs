@@ -45,6 +45,32 @@ pub(super) fn version_names(db: &dyn Db) -> BTreeMap<String, Vec<String>> {
     names
 }
 
+/// The model and the version that a file of this name (without its extension) holds.
+#[salsa::tracked(returns(ref))]
+pub(super) fn versioned_files(db: &dyn Db) -> BTreeMap<String, (String, String)> {
+    let mut files = BTreeMap::new();
+    for file in property_files(db) {
+        let yaml = parse_yaml(db, *file);
+        for model in yaml.lookup("models").into_iter().flat_map(|l| l.items()) {
+            let Some(name) = model.get("name").and_then(|n| n.as_str()) else {
+                continue;
+            };
+            for version in model.get("versions").into_iter().flat_map(|l| l.items()) {
+                let Some(number) = version.get("v").and_then(|v| v.scalar()) else {
+                    continue;
+                };
+                let versioned = format!("{name}_v{number}");
+                for stem in version_names(db).get(&versioned).into_iter().flatten() {
+                    files
+                        .entry(stem.clone())
+                        .or_insert_with(|| (name.to_owned(), number.to_owned()));
+                }
+            }
+        }
+    }
+    files
+}
+
 /// Numbers by their value, texts after them.
 fn order(version: &str) -> (bool, i64, &str) {
     match version.parse::<f64>() {

@@ -1,0 +1,96 @@
+//! What `ref` and `source` lead to beside models in SQL and seeds: Python models, snapshots, and
+//! sources that are read where they lie.
+
+use mxcp_artifact::RelationName;
+use mxcp_base::paths;
+use serde_json::{Map, Value as Json};
+
+use super::compile::unique_id;
+use super::index::{find_node, property_files, sources};
+use super::node::{is_enabled, node_relation};
+use super::packages::package_name;
+use super::python_models::python_files;
+use super::snapshots::snapshots;
+use crate::Db;
+use crate::dbt::properties::{SourceProps, SourceTable};
+
+/// The unique id and the relation of a Python model or snapshot.
+pub(crate) fn find(db: &dyn Db, name: &str) -> Option<(String, RelationName)> {
+    let python = python_files(db)
+        .iter()
+        .find(|file| paths::stem(file.path(db)) == name && is_enabled(db, **file));
+    if let Some(file) = python {
+        return Some((unique_id(db, *file), node_relation(db, *file).clone()));
+    }
+    let snapshot = snapshots(db).get(name)?;
+    Some((snapshot.unique_id(), snapshot.relation.clone()))
+}
+
+/// The unique id of what a `ref` leads to.
+pub(crate) fn ref_id(db: &dyn Db, package: Option<&str>, name: &str) -> Option<String> {
+    match find_node(db, package, name) {
+        Some(file) => Some(unique_id(db, file)),
+        None => find(db, name).map(|(id, _)| id),
+    }
+}
+
+/// The unique id of a table of a source.
+pub(crate) fn source_id(db: &dyn Db, source: &str, table: &str) -> Option<String> {
+    property_files(db).iter().find_map(|file| {
+        let found = sources(db, *file).iter().find(|s| s.name == source)?;
+        found.tables.iter().find(|t| t.name == table)?;
+        let package = package_name(db, file.path(db));
+        Some(format!("source.{package}.{source}.{table}"))
+    })
+}
+
+/// The text that stands for a source that is read from files or by a function.
+pub(crate) fn external(db: &dyn Db, source: &str, table: &str) -> Option<String> {
+    property_files(db).iter().find_map(|file| {
+        let found = sources(db, *file).iter().find(|s| s.name == source)?;
+        location(found, found.tables.iter().find(|t| t.name == table)?)
+    })
+}
+
+fn location(source: &SourceProps, table: &SourceTable) -> Option<String> {
+    // The table's own settings outrank the source's, `config` outranks `meta`.
+    let mut known: Map<String, Json> = Map::new();
+    for layer in [&source.meta, &source.config, &table.meta, &table.config] {
+        if let Some(Json::Object(meta)) = layer.get("meta") {
+            known.extend(meta.clone());
+        }
+        known.extend(layer.clone());
+    }
+    let template = known.get("external_location")?.as_str()?.to_owned();
+    let mut values: Vec<(String, String)> = known
+        .iter()
+        .map(|(key, value)| (key.clone(), mxcp_values::repr::text(value)))
+        .collect();
+    values.extend([
+        ("name".to_owned(), table.name.clone()),
+        ("identifier".to_owned(), table.identifier.clone()),
+        ("schema".to_owned(), source.schema.clone()),
+        (
+            "database".to_owned(),
+            source.database.clone().unwrap_or_default(),
+        ),
+    ]);
+    let (open, close) = match known.get("formatter").and_then(Json::as_str) {
+        Some("oldstyle") => ("%(", ")s"),
+        Some("template") => ("${", "}"),
+        _ => ("{", "}"),
+    };
+    let mut text = template;
+    for (key, value) in values.iter().rev() {
+        text = text.replace(&format!("{open}{key}{close}"), value);
+    }
+    if open == "{" {
+        text = text.replace("{{", "{").replace("}}", "}");
+    }
+    let is_expression = text.contains('(') || text.starts_with('\'');
+    Some(if is_expression {
+        text
+    } else {
+        format!("'{text}'")
+    })
+}

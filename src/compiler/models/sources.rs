@@ -1,0 +1,232 @@
+//! Sources, exposures and selectors for the graph.
+
+use std::collections::BTreeMap;
+
+use mxcp_artifact::dbt::{Age, Exposure, Freshness, Source};
+use mxcp_base::SourceFile;
+use mxcp_syntax::jinja;
+use serde_json::{Map, Value as Json};
+
+use super::index::{dbt_project, properties, property_files, sources};
+use super::others::{ref_id, source_id};
+use super::packages::project_of;
+use crate::Db;
+use crate::dbt::Resource;
+use crate::dbt::config::resolve;
+use crate::dbt::properties::{SourceProps, SourceTable};
+use crate::documents::{find_file, parse_yaml};
+
+/// The folders of a property file below the path it belongs to, after its package.
+pub(super) fn folders(db: &dyn Db, path: &str) -> Vec<String> {
+    let Some((def, inside)) = project_of(db, path) else {
+        return Vec::new();
+    };
+    let mut parts: Vec<String> = inside.split('/').map(str::to_owned).collect();
+    parts.pop();
+    if !parts.is_empty() {
+        parts.remove(0);
+    }
+    parts.insert(0, def.name.clone());
+    parts
+}
+
+/// The tables of all enabled sources, by unique id.
+pub(super) fn source_nodes(db: &dyn Db) -> Vec<Source> {
+    let mut found = Vec::new();
+    for file in property_files(db) {
+        for source in sources(db, *file) {
+            let tables = source.tables.iter();
+            found.extend(tables.filter_map(|table| source_node(db, *file, source, table)));
+        }
+    }
+    found.sort_by(|a: &Source, b| a.unique_id.cmp(&b.unique_id));
+    found.dedup_by(|a, b| a.unique_id == b.unique_id);
+    found
+}
+
+fn source_node(
+    db: &dyn Db,
+    file: SourceFile,
+    source: &SourceProps,
+    table: &SourceTable,
+) -> Option<Source> {
+    let mut fqn = folders(db, file.path(db));
+    let package = fqn.first()?.clone();
+    fqn.extend([source.name.clone(), table.name.clone()]);
+    let mut own = source.config.clone();
+    crate::dbt::config::merge(&mut own, table.config.clone());
+    let (config, _) = resolve(
+        Resource::Source,
+        &dbt_project(db)?.def,
+        &fqn,
+        &own,
+        &Map::new(),
+    );
+    if !config.enabled {
+        return None;
+    }
+    let mut tags: Vec<String> = [&source.tags, &table.tags, &config.tags]
+        .into_iter()
+        .flatten()
+        .cloned()
+        .collect();
+    tags.sort();
+    tags.dedup();
+    let mut meta = source.meta.clone();
+    meta.extend(table.meta.clone());
+    meta.extend(config.meta.clone());
+    Some(Source {
+        unique_id: format!("source.{package}.{}.{}", source.name, table.name),
+        source: source.name.clone(),
+        name: table.name.clone(),
+        package,
+        path: file.path(db).to_owned(),
+        fqn,
+        relation: source.relation(table),
+        tags,
+        description: table.description.clone(),
+        columns: table.columns.iter().map(|c| c.spec.clone()).collect(),
+        meta: meta.into_iter().collect(),
+        freshness: freshness(source, table, &config.raw),
+    })
+}
+
+/// A table's own word, else the source's; an explicit null switches it off.
+fn freshness(
+    source: &SourceProps,
+    table: &SourceTable,
+    config: &Map<String, Json>,
+) -> Option<Freshness> {
+    let find = |key: &str| {
+        [
+            &table.config,
+            &table.others,
+            &source.config,
+            &source.others,
+            config,
+        ]
+        .into_iter()
+        .find_map(|layer| layer.get(key))
+    };
+    // The table's limits are read into the source's, one by one.
+    let limit = |key: &str| {
+        for layer in [
+            &table.config,
+            &table.others,
+            &source.config,
+            &source.others,
+            config,
+        ] {
+            match layer.get("freshness") {
+                Some(Json::Object(map)) => {
+                    if let Some(value) = map.get(key) {
+                        return Some(value);
+                    }
+                }
+                Some(Json::Null) => return None,
+                _ => {}
+            }
+        }
+        None
+    };
+    let off = [&table.config, &table.others]
+        .into_iter()
+        .find_map(|layer| layer.get("freshness"))
+        .is_some_and(Json::is_null);
+    find("freshness").filter(|_| !off)?;
+    let text = |value: Option<&Json>| {
+        value
+            .filter(|value| !value.is_null())
+            .map(mxcp_values::repr::text)
+    };
+    let age = |value: Option<&Json>| {
+        let value = value?;
+        Some(Age {
+            count: u32::try_from(value.get("count")?.as_u64()?).ok()?,
+            period: value.get("period")?.as_str()?.to_owned(),
+        })
+    };
+    Some(Freshness {
+        loaded_at_field: text(find("loaded_at_field")),
+        loaded_at_query: text(find("loaded_at_query")),
+        filter: text(limit("filter")),
+        warn_after: age(limit("warn_after")),
+        error_after: age(limit("error_after")),
+    })
+}
+
+/// The unique ids that texts such as `ref('orders')` lead to, sorted.
+pub(super) fn named_ids(db: &dyn Db, texts: &[Json]) -> Vec<String> {
+    let mut ids: Vec<String> = texts
+        .iter()
+        .filter_map(|text| {
+            let template = jinja::scan(&format!("{{{{ {} }}}}", text.as_str()?));
+            let call = template.calls.first()?;
+            let argument = |i: usize| call.str_arg(i).map(str::to_owned);
+            match (call.name.as_str(), call.args.len()) {
+                ("ref", 1) => ref_id(db, None, &argument(0)?),
+                ("ref", 2) => ref_id(db, Some(&argument(0)?), &argument(1)?),
+                ("source", 2) => source_id(db, &argument(0)?, &argument(1)?),
+                _ => None,
+            }
+        })
+        .collect();
+    ids.sort();
+    ids.dedup();
+    ids
+}
+
+pub(super) fn exposures(db: &dyn Db) -> Vec<Exposure> {
+    let mut found = Vec::new();
+    for file in property_files(db) {
+        let Some(Json::Array(entries)) = properties(db, *file).0.others.get("exposures") else {
+            continue;
+        };
+        for entry in entries {
+            let Some(name) = entry.get("name").and_then(Json::as_str) else {
+                continue;
+            };
+            let config = entry.get("config");
+            if config.and_then(|c| c.get("enabled")) == Some(&Json::Bool(false)) {
+                continue;
+            }
+            let mut fqn = folders(db, file.path(db));
+            let package = fqn.first().cloned().unwrap_or_default();
+            fqn.push(name.to_owned());
+            let tags = entry
+                .get("tags")
+                .or_else(|| config.and_then(|c| c.get("tags")));
+            let depends_on = entry.get("depends_on").and_then(Json::as_array);
+            found.push(Exposure {
+                unique_id: format!("exposure.{package}.{name}"),
+                name: name.to_owned(),
+                package,
+                path: file.path(db).to_owned(),
+                fqn,
+                tags: match tags {
+                    Some(Json::Array(tags)) => tags.iter().map(mxcp_values::repr::text).collect(),
+                    Some(Json::String(tag)) => vec![tag.clone()],
+                    _ => Vec::new(),
+                },
+                depends_on: named_ids(db, depends_on.map_or(&[], Vec::as_slice)),
+            });
+        }
+    }
+    found.sort_by(|a: &Exposure, b| a.unique_id.cmp(&b.unique_id));
+    found
+}
+
+/// The definitions of `selectors.yml`.
+pub(super) fn selectors(db: &dyn Db) -> BTreeMap<String, Json> {
+    let Some(file) = find_file(db, "selectors.yml") else {
+        return BTreeMap::new();
+    };
+    let yaml = parse_yaml(db, file);
+    let entries = yaml.lookup("selectors").into_iter().flat_map(|l| l.items());
+    entries
+        .filter_map(|entry| {
+            let name = entry.get("name")?.as_str()?.to_owned();
+            Some((name, entry.get("definition")?.to_json()))
+        })
+        .collect()
+}
