@@ -14,6 +14,7 @@ import yaml
 HERE = pathlib.Path(__file__).resolve().parent
 TIMEOUT = 600
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+LEFT_BEHIND = re.compile(r"__dbt_tmp\d{14,}$")
 CONFIG = (
     "enabled", "materialized", "tags", "meta", "unique_key", "incremental_strategy", "on_schema_change", "severity",
     "warn_if", "error_if", "fail_calc", "where", "limit", "store_failures", "full_refresh", "group", "access", "quoting",
@@ -211,6 +212,8 @@ def compare(expected: list, found: list):
         for name, entry in a["catalog"].items():
             yield "relations", f"[{step}] {name} catalog", entry == b["catalog"].get(name), difference(entry, b["catalog"].get(name))
         for database, relations in a["databases"].items():
+            # dbt leaves the rows of an incremental Python model behind under a name of the moment.
+            relations = {name: r for name, r in relations.items() if not LEFT_BEHIND.search(name)}
             others = b["databases"].get(database, {})
             yield "relations", f"[{step}] {database}", sorted(relations) == sorted(others), difference(sorted(relations), sorted(others))
             for name, relation in relations.items():
