@@ -35,11 +35,13 @@ class Tool:
     python: str
 
 
-def environment(root: pathlib.Path) -> dict:
+def environment(root: pathlib.Path, tool: Tool) -> dict:
     env = {k: v for k, v in os.environ.items() if not k.startswith(("MXCP_", "DBT_"))}
     return env | {
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DO_NOT_TRACK": "1", "NO_COLOR": "1", "DBT_USE_COLORS": "false", "HOME": str(root.parent),
         "ORACLE_WORD": "from the environment", "TZ": "UTC",
+        # Python models of both run with the same packages.
+        "VIRTUAL_ENV": str(pathlib.Path(tool.python).parent.parent),
     }  # fmt: skip
 
 
@@ -49,7 +51,7 @@ def observe(project: pathlib.Path, tool: Tool, work: pathlib.Path) -> list:
         shutil.rmtree(root)
     shutil.copytree(project, root, ignore=shutil.ignore_patterns("target", "*.duckdb", ".mxcp", "logs"))
     plan = yaml.safe_load((root / "oracle.yml").read_text())
-    env = environment(root)
+    env = environment(root, tool)
     seen = []
     for number, step in enumerate(plan["steps"], 1):
         if step.get("files"):
