@@ -31,7 +31,7 @@ differential: build
 ## The dbt projects of fixtures/dbt through dbt and through mxcp, every difference listed
 dbt-oracle: build
 	@bash .setup/dbt.sh
-	@VIRTUAL_ENV=$(CURDIR)/.venv .dbt/bin/python tests/dbt_oracle/run.py $(MXCP) .dbt/bin/python $(ORACLE)
+	@.dbt/bin/python tests/dbt_oracle/run.py $(MXCP) .dbt/bin/python $(ORACLE)
 
 ## Runs of two hundred models, killed at random moments: every relation must be the old one or the new one
 dbt-killed: build
