@@ -69,6 +69,7 @@ pub(super) fn compile(args: &Args, opened: &Opened, flags: &Compiling) -> u8 {
     for (node, sql) in nodes.iter().zip(&compiled) {
         writer.sql(node, sql, false);
     }
+    write_compiled(&writer, &options, &selected, &nodes, &compiled);
     let named: Vec<(String, String)> = nodes
         .iter()
         .zip(compiled)
@@ -101,6 +102,36 @@ pub(super) fn compile(args: &Args, opened: &Opened, flags: &Compiling) -> u8 {
         .collect();
     let shown = if by_name.is_empty() { named } else { by_name };
     print_compiled(args, &log, &shown, flags)
+}
+
+/// dbt counts what was compiled among its results, seeds too.
+fn write_compiled(
+    writer: &Writer<'_>,
+    options: &Options,
+    selected: &mxcp_dbt::select::Selected<'_>,
+    nodes: &[&Node],
+    compiled: &[String],
+) {
+    let results = selected
+        .resources
+        .iter()
+        .filter(|resource| {
+            matches!(resource.kind(), "model" | "seed" | "snapshot" | "test")
+                && resource.materialized() != "ephemeral"
+        })
+        .map(|resource| {
+            let sql = nodes
+                .iter()
+                .position(|node| node.unique_id == resource.unique_id())
+                .and_then(|i| compiled.get(i));
+            mxcp_dbt::NodeResult::compiled(*resource, sql.map(String::as_str))
+        })
+        .collect();
+    let summary = mxcp_dbt::Summary {
+        results,
+        ..mxcp_dbt::Summary::default()
+    };
+    writer.results(&summary, options);
 }
 
 fn print_compiled(args: &Args, log: &Log, compiled: &[(String, String)], flags: &Compiling) -> u8 {
@@ -376,6 +407,26 @@ pub(super) fn docs(args: &Args, opened: &Opened, flags: &Generating) -> u8 {
     let log = Log::new(args);
     let writer = Writer::new(args, opened);
     writer.manifest();
+    match selected(opened, &options) {
+        Ok(selected) => {
+            let nodes: Vec<&Node> = selected
+                .resources
+                .iter()
+                .filter_map(|resource| resource.node())
+                .filter(|node| !matches!(node.kind(), NodeKind::Seed | NodeKind::UnitTest))
+                .collect();
+            match compile_nodes(opened, &options, &nodes, &log) {
+                Ok(compiled) => {
+                    for (node, sql) in nodes.iter().zip(&compiled) {
+                        writer.sql(node, sql, false);
+                    }
+                    write_compiled(&writer, &options, &selected, &nodes, &compiled);
+                }
+                Err(message) => return failed(args, &message),
+            }
+        }
+        Err(error) => return run_error(args, &error),
+    }
     let (nodes, sources) = if flags.empty_catalog {
         (Map::new(), Map::new())
     } else {

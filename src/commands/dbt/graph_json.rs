@@ -33,6 +33,7 @@ pub(super) fn manifest(opened: &Opened) -> Value {
             nodes.insert(id, writer.node(node));
         }
     }
+    nodes.extend(writer.operations());
     let sources: Map<String, Value> = graph
         .sources
         .iter()
@@ -143,14 +144,14 @@ impl Writer<'_> {
             .as_ref()
             .and_then(|relation| relation.catalog.clone())
             .unwrap_or_else(|| self.database.clone());
-        let schema = node
-            .relation
-            .as_ref()
-            .map_or("main", |relation| relation.schema.as_str());
-        let alias = node
-            .relation
-            .as_ref()
-            .map_or(node.name.as_str(), |relation| relation.name.as_str());
+        let (schema, alias) = match &node.relation {
+            Some(relation) => (relation.schema.clone(), relation.name.clone()),
+            None if kind == NodeKind::Test => (
+                format!("{}_dbt_test__audit", self.schema()),
+                self.test_alias(node),
+            ),
+            None => (self.schema().to_owned(), node.name.clone()),
+        };
         let raw = self.raw_code(node);
         let checksum = match kind {
             NodeKind::Test => json!({"name": "none", "checksum": ""}),
@@ -178,12 +179,13 @@ impl Writer<'_> {
             "checksum": checksum,
             "config": self.config(node),
             "tags": node.tags,
-            "description": node.description.clone().unwrap_or_default(),
-            "columns": columns(&node.columns),
+            "description": self.described(node.description.as_deref()),
+            "columns": self.columns(&node.columns),
             "meta": node.meta,
             "group": node.config.get("group").cloned().unwrap_or(Value::Null),
             "docs": {"show": true, "node_color": null},
-            "patch_path": null,
+            "patch_path": self.opened.ecosystem.patches.get(&node.unique_id)
+                .map(|path| format!("{}://{path}", node.package)),
             "build_path": null,
             "unrendered_config": {},
             "created_at": self.created_at,
@@ -272,13 +274,18 @@ impl Writer<'_> {
                     Some((package, name)) => (Some(package), name),
                     None => (None, generic),
                 };
+                let mut arguments = Map::new();
+                if let Some(column) = &test.column {
+                    arguments.insert("column_name".into(), column.clone().into());
+                }
+                if let Some(tested) = test.attached_to.as_ref().and_then(|id| self.graph.get(id)) {
+                    let name = &tested.name;
+                    let model = format!("{{{{ get_where_subquery(ref('{name}')) }}}}");
+                    arguments.insert("model".into(), model.into());
+                }
                 map.insert(
                     "test_metadata".into(),
-                    json!({
-                        "name": name,
-                        "kwargs": {"column_name": test.column},
-                        "namespace": namespace,
-                    }),
+                    json!({"name": name, "kwargs": arguments, "namespace": namespace}),
                 );
             }
             _ => {}
@@ -339,6 +346,9 @@ impl Writer<'_> {
             "tags": node.tags, "meta": node.meta, "group": null, "static_analysis": null,
             "materialized": Resource::Node(node).materialized(),
         });
+        if node.kind() == NodeKind::Test {
+            config["schema"] = "dbt_test__audit".into();
+        }
         if let Some(map) = config.as_object_mut() {
             match &node.spec {
                 NodeSpec::Test(test) => {
@@ -402,6 +412,156 @@ impl Writer<'_> {
         config
     }
 
+    /// The schema of the target.
+    fn schema(&self) -> &str {
+        self.opened
+            .target
+            .as_ref()
+            .map_or("main", |target| target.schema.as_str())
+    }
+
+    /// dbt shortens the names of tests that are too long for some databases.
+    fn test_alias(&self, node: &Node) -> String {
+        let NodeSpec::Test(test) = &node.spec else {
+            return node.name.clone();
+        };
+        if let Some(alias) = node.config.get("alias").and_then(Value::as_str) {
+            return alias.to_owned();
+        }
+        let Some(generic) = test.generic.as_deref().filter(|_| node.name.len() > 63) else {
+            return node.name.clone();
+        };
+        let tested = test
+            .attached_to
+            .as_ref()
+            .and_then(|id| self.graph.get(id))
+            .map_or("", |tested| tested.name.as_str());
+        let start: String = format!("{}_{tested}", generic.replace('.', "_"))
+            .chars()
+            .take(30)
+            .collect();
+        format!(
+            "{start}_{}",
+            mxcp_compiler::models::short_digest(&node.name)
+        )
+    }
+
+    /// A description with its docs blocks filled in.
+    fn described(&self, text: Option<&str>) -> String {
+        let mut out = String::new();
+        let mut rest = text.unwrap_or_default();
+        while let Some((before, after)) = rest.split_once("{{") {
+            let Some((call, after)) = after.split_once("}}") else {
+                break;
+            };
+            out.push_str(before);
+            let name = call
+                .trim()
+                .strip_prefix("doc(")
+                .and_then(|call| call.strip_suffix(')'))
+                .map(|arguments| {
+                    let last = arguments.rsplit(',').next().unwrap_or_default();
+                    last.trim().trim_matches(['\'', '"']).to_owned()
+                });
+            let block = name.and_then(|name| {
+                let docs = &self.opened.ecosystem.docs;
+                docs.values().find(|(found, _, _)| *found == name)
+            });
+            match block {
+                Some((_, _, text)) => out.push_str(text),
+                None => out.push_str(&format!("{{{{{call}}}}}")),
+            }
+            rest = after;
+        }
+        out.push_str(rest);
+        out
+    }
+
+    fn columns(&self, columns: &[ColumnSpec]) -> Map<String, Value> {
+        columns
+            .iter()
+            .map(|column| {
+                let constraints: Vec<Value> = column
+                    .constraints
+                    .iter()
+                    .map(|constraint| {
+                        json!({
+                            "type": constraint_name(constraint.kind),
+                            "expression": constraint.expression,
+                        })
+                    })
+                    .collect();
+                let value = json!({
+                    "name": column.name,
+                    "description": self.described(column.description.as_deref()),
+                    "meta": {},
+                    "data_type": column.data_type,
+                    "constraints": constraints,
+                    "quote": null,
+                    "config": {"meta": {}, "tags": []},
+                    "tags": [],
+                    "granularity": null,
+                    "doc_blocks": [],
+                });
+                (column.name.clone(), value)
+            })
+            .collect()
+    }
+
+    /// The statements around a run are nodes for dbt.
+    fn operations(&self) -> Vec<(String, Value)> {
+        let hooks = [
+            ("on-run-start", &self.graph.on_run_start),
+            ("on-run-end", &self.graph.on_run_end),
+        ];
+        let project = &self.graph.project;
+        let mut found = Vec::new();
+        for (when, hooks) in hooks {
+            for (i, sql) in hooks.iter().enumerate() {
+                let name = format!("{project}-{when}-{i}");
+                let id = format!("operation.{project}.{name}");
+                let value = json!({
+                    "database": self.database,
+                    "schema": self.schema(),
+                    "name": name,
+                    "resource_type": "operation",
+                    "package_name": project,
+                    "path": format!("hooks/{name}.sql"),
+                    "original_file_path": "./dbt_project.yml",
+                    "unique_id": id,
+                    "fqn": [project, "hooks", name],
+                    "alias": name,
+                    "checksum": {"name": "sha256", "checksum": sha256::hex(sql.as_bytes())},
+                    "config": {"enabled": true, "materialized": "view", "tags": [when], "meta": {}},
+                    "tags": [when],
+                    "description": "",
+                    "columns": {},
+                    "meta": {},
+                    "group": null,
+                    "docs": {"show": true, "node_color": null},
+                    "patch_path": null,
+                    "build_path": null,
+                    "unrendered_config": {},
+                    "created_at": self.created_at,
+                    "relation_name": null,
+                    "raw_code": sql,
+                    "doc_blocks": [],
+                    "language": "sql",
+                    "refs": [],
+                    "sources": [],
+                    "metrics": [],
+                    "functions": [],
+                    "depends_on": {"macros": [], "nodes": []},
+                    "compiled_path": null,
+                    "contract": {"enforced": false, "alias_types": true, "checksum": null},
+                    "index": i,
+                });
+                found.push((id, value));
+            }
+        }
+        found
+    }
+
     fn unit_test(&self, node: &Node) -> Value {
         let model = match &node.spec {
             NodeSpec::UnitTest(unit) => self
@@ -422,7 +582,7 @@ impl Writer<'_> {
             "original_file_path": node.path,
             "unique_id": node.unique_id,
             "fqn": node.fqn,
-            "description": node.description.clone().unwrap_or_default(),
+            "description": self.described(node.description.as_deref()),
             "overrides": null,
             "depends_on": {"macros": [], "nodes": node.depends_on},
             "config": {"tags": node.tags, "meta": node.meta, "enabled": true, "static_analysis": null},
@@ -478,8 +638,8 @@ impl Writer<'_> {
             "loaded_at_query": query,
             "freshness": freshness,
             "external": null,
-            "description": source.description.clone().unwrap_or_default(),
-            "columns": columns(&source.columns),
+            "description": self.described(source.description.as_deref()),
+            "columns": self.columns(&source.columns),
             "meta": source.meta,
             "source_meta": {},
             "tags": source.tags,
@@ -584,37 +744,6 @@ fn constraint_name(kind: ConstraintKind) -> &'static str {
         ConstraintKind::Check => "check",
         ConstraintKind::Custom => "custom",
     }
-}
-
-fn columns(columns: &[ColumnSpec]) -> Map<String, Value> {
-    columns
-        .iter()
-        .map(|column| {
-            let constraints: Vec<Value> = column
-                .constraints
-                .iter()
-                .map(|constraint| {
-                    json!({
-                        "type": constraint_name(constraint.kind),
-                        "expression": constraint.expression,
-                    })
-                })
-                .collect();
-            let value = json!({
-                "name": column.name,
-                "description": column.description.clone().unwrap_or_default(),
-                "meta": {},
-                "data_type": column.data_type,
-                "constraints": constraints,
-                "quote": null,
-                "config": {"meta": {}, "tags": []},
-                "tags": [],
-                "granularity": null,
-                "doc_blocks": [],
-            });
-            (column.name.clone(), value)
-        })
-        .collect()
 }
 
 /// Without the folder of the kind, e.g. `models/`.
