@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mxcp_artifact::dbt::DbtGraph;
-use mxcp_artifact::dbt_live::RunFacts;
+use mxcp_artifact::dbt_live::{RunFacts, Templates};
 use mxcp_base::Severity;
 use mxcp_base::render::Format;
 use mxcp_compiler::inputs::{DbtInputs, DbtTarget};
@@ -18,7 +18,7 @@ use super::profiles::{self, Target};
 use super::python::Models;
 use crate::commands::config::Need;
 use crate::commands::output::{self, Failure};
-use crate::commands::session::Session;
+use crate::commands::session::{self, Session};
 
 const PROJECT_FILE: &str = "dbt_project.yml";
 
@@ -31,6 +31,8 @@ pub(super) struct Opened {
     pub(super) started: Moment,
     pub(super) invocation: String,
     pub(super) python: Models,
+    /// Who renders live templates; nobody yet.
+    pub(super) templates: Option<Box<dyn Templates>>,
 }
 
 /// The project around the current directory, or the one asked for.
@@ -48,15 +50,13 @@ pub(super) fn find_root(args: &Args) -> Result<PathBuf, Failure> {
             )))
         };
     }
-    here.ancestors()
-        .find(|dir| dir.join(SITE_FILE).is_file() || dir.join(PROJECT_FILE).is_file())
-        .map(Path::to_path_buf)
-        .ok_or_else(|| {
-            Failure::new(format!(
-                "there is no {SITE_FILE} or {PROJECT_FILE} in the current directory or its parents"
-            ))
-            .help("change into a project, or name one with `--project-dir`")
-        })
+    let found = here
+        .ancestors()
+        .find(|dir| dir.join(SITE_FILE).is_file() || dir.join(PROJECT_FILE).is_file());
+    match found {
+        Some(root) => Ok(root.to_path_buf()),
+        None => session::find_root(),
+    }
 }
 
 impl Opened {
@@ -96,6 +96,7 @@ impl Opened {
             started: Moment::now(),
             invocation: invocation_id(),
             python,
+            templates: None,
         })
     }
 
@@ -109,7 +110,7 @@ impl Opened {
 
     pub(super) fn helpers(&self) -> Helpers<'_> {
         Helpers {
-            templates: None,
+            templates: self.templates.as_deref(),
             python: Some(&self.python),
         }
     }
