@@ -69,7 +69,7 @@ enum Command {
     /// Serve the project over MCP
     Serve(serve::Args),
     /// Build the dbt layer: seeds, models and data tests
-    Dbt(dbt::Args),
+    Dbt(Box<dbt::Args>),
     /// Write profiles.yml for an installed dbt
     DbtConfig(dbt::ConfigArgs),
     /// Explain a diagnostic code

@@ -101,10 +101,7 @@ impl Asking {
     }
 
     /// The tables and columns of everything in the graph, as `catalog.json` has them.
-    pub fn catalog(
-        &self,
-        graph: &DbtGraph,
-    ) -> Result<(Map<String, Value>, Map<String, Value>), String> {
+    pub fn catalog(&self, graph: &DbtGraph) -> Result<Catalogued, String> {
         let connection = self.database.connect().map_err(|e| e.to_string())?;
         let table = fetch(&connection, CATALOG).map_err(|error| error.to_string())?;
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -183,5 +180,8 @@ impl Asking {
         self.relations.database()
     }
 }
+
+/// Nodes and sources, by unique id.
+type Catalogued = (Map<String, Value>, Map<String, Value>);
 
 const CATALOG: &str = "select t.database_name, t.schema_name, t.name, t.kind, t.comment, c.column_name, c.column_index, c.data_type, c.comment from (select database_name, schema_name, table_name as name, 'BASE TABLE' as kind, comment from duckdb_tables() union all select database_name, schema_name, view_name, 'VIEW', comment from duckdb_views()) t join duckdb_columns() c on c.database_name = t.database_name and c.schema_name = t.schema_name and c.table_name = t.name where not c.internal order by all";

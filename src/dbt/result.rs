@@ -122,6 +122,19 @@ impl Serialize for Batches {
 }
 
 impl NodeResult {
+    /// Of a node that was only compiled.
+    pub fn compiled(resource: Resource<'_>, sql: Option<&str>) -> Self {
+        let now = Some(Moment::now());
+        let timing = Timing {
+            started: now,
+            ended: now,
+            worker: 1,
+        };
+        let mut outcome = Outcome::of(Status::Success, None);
+        outcome.compiled = sql.map(str::to_owned);
+        Self::new(resource, outcome, timing)
+    }
+
     pub(crate) fn new(resource: Resource<'_>, outcome: Outcome, timing: Timing) -> Self {
         let seconds = match (timing.started, timing.ended) {
             (Some(started), Some(ended)) => (ended.micros() - started.micros()) as f64 / 1e6,

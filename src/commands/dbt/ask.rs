@@ -1,14 +1,13 @@
-//! `parse`, `compile`, `show`, `run-operation`, `docs generate` and `debug`.
+//! `parse`, `compile`, `run-operation`, `docs generate` and `debug`.
 
 use std::collections::BTreeMap;
 
 use mxcp_artifact::dbt::{Node, NodeKind};
-use mxcp_artifact::dbt_live::Table;
 use mxcp_dbt::{Asking, Options};
 use serde_json::{Map, Value, json};
 
 use super::artifacts::Writer;
-use super::cli::{Args, Compiling, Generating, Operation, Running, Showing};
+use super::cli::{Args, Compiling, Generating, Operation, Running};
 use super::nodes::selected;
 use super::open::{Opened, yaml_mapping};
 use super::progress::Log;
@@ -69,6 +68,7 @@ pub(super) fn compile(args: &Args, opened: &Opened, flags: &Compiling) -> u8 {
     for (node, sql) in nodes.iter().zip(&compiled) {
         writer.sql(node, sql, false);
     }
+    write_compiled(&writer, &options, &selected, &nodes, &compiled);
     let named: Vec<(String, String)> = nodes
         .iter()
         .zip(compiled)
@@ -101,6 +101,36 @@ pub(super) fn compile(args: &Args, opened: &Opened, flags: &Compiling) -> u8 {
         .collect();
     let shown = if by_name.is_empty() { named } else { by_name };
     print_compiled(args, &log, &shown, flags)
+}
+
+/// dbt counts what was compiled among its results, seeds too.
+fn write_compiled(
+    writer: &Writer<'_>,
+    options: &Options,
+    selected: &mxcp_dbt::select::Selected<'_>,
+    nodes: &[&Node],
+    compiled: &[String],
+) {
+    let results = selected
+        .resources
+        .iter()
+        .filter(|resource| {
+            matches!(resource.kind(), "model" | "seed" | "snapshot" | "test")
+                && resource.materialized() != "ephemeral"
+        })
+        .map(|resource| {
+            let sql = nodes
+                .iter()
+                .position(|node| node.unique_id == resource.unique_id())
+                .and_then(|i| compiled.get(i));
+            mxcp_dbt::NodeResult::compiled(*resource, sql.map(String::as_str))
+        })
+        .collect();
+    let summary = mxcp_dbt::Summary {
+        results,
+        ..mxcp_dbt::Summary::default()
+    };
+    writer.results(&summary, options);
 }
 
 fn print_compiled(args: &Args, log: &Log, compiled: &[(String, String)], flags: &Compiling) -> u8 {
@@ -136,7 +166,7 @@ fn print_compiled(args: &Args, log: &Log, compiled: &[(String, String)], flags: 
 }
 
 /// Only live templates need the database.
-fn compile_nodes(
+pub(super) fn compile_nodes(
     opened: &Opened,
     options: &Options,
     nodes: &[&Node],
@@ -165,7 +195,7 @@ fn compile_nodes(
         .collect()
 }
 
-fn rendered(
+pub(super) fn rendered(
     opened: &Opened,
     options: &Options,
     template: &str,
@@ -179,158 +209,6 @@ fn rendered(
         return Err("inline SQL with Jinja cannot be rendered by this command".into());
     }
     asking.render(template, options, opened.helpers(), &|line| log.line(&line))
-}
-
-pub(super) fn show(args: &Args, opened: &Opened, flags: &Showing) -> u8 {
-    if let Err(code) = opened.refuse_broken(args.json_output) {
-        return code;
-    }
-    let mut options = match opened.running(args, "show", &flags.running) {
-        Ok(options) => options,
-        Err(failure) => return usage(args, &failure),
-    };
-    options.selection.indirect = mxcp_dbt::Indirect::Empty;
-    let log = Log::new(args);
-    let queries: Vec<(Option<String>, String)> = if let Some(sql) = &flags.inline_direct {
-        vec![(None, sql.clone())]
-    } else if let Some(inline) = &flags.inline {
-        match rendered(opened, &options, inline, &log) {
-            Ok(sql) => vec![(None, sql)],
-            Err(message) => return failed(args, &message),
-        }
-    } else {
-        let asked = &options.selection;
-        if asked.select.is_empty() && asked.selector.is_none() {
-            return usage(
-                args,
-                &Failure::new("either `--select` or `--inline` must be passed to show"),
-            );
-        }
-        let selected = match selected(opened, &options) {
-            Ok(selected) => selected,
-            Err(error) => return run_error(args, &error),
-        };
-        for warning in &selected.warnings {
-            log.line(warning);
-        }
-        let mut queries = Vec::new();
-        for node in selected.resources.iter().filter_map(|r| r.node()) {
-            let sql = match (node.kind(), &node.relation) {
-                (NodeKind::Seed, Some(relation)) => format!("select * from {}", relation.quoted()),
-                (NodeKind::UnitTest, _) => continue,
-                _ => match compile_nodes(opened, &options, &[node], &log) {
-                    Ok(mut compiled) => compiled.pop().unwrap_or_default(),
-                    Err(message) => return failed(args, &message),
-                },
-            };
-            queries.push((Some(node.name.clone()), sql));
-        }
-        queries
-    };
-    let limit = u64::try_from(flags.limit).ok();
-    let asking = match Asking::open(&options) {
-        Ok(asking) => asking,
-        Err(error) => return run_error(args, &error),
-    };
-    for (name, sql) in &queries {
-        match asking.query(sql, limit) {
-            Ok(table) => print_rows(args, name.as_deref(), &table, &flags.output),
-            Err(message) => return failed(args, &message),
-        }
-    }
-    CLEAN
-}
-
-fn print_rows(args: &Args, name: Option<&str>, table: &Table, form: &str) {
-    let rows: Vec<Value> = table
-        .rows
-        .iter()
-        .map(|row| {
-            let cells = table.columns.iter().zip(row);
-            Value::Object(Map::from_iter(
-                cells.map(|(column, cell)| (column.name.clone(), cell.clone())),
-            ))
-        })
-        .collect();
-    if args.json_output || form == "json" {
-        let shown = match name {
-            Some(name) => json!({ "node": name, "show": rows }),
-            None => json!({ "show": rows }),
-        };
-        if args.json_output {
-            output::print_ok(&shown);
-        } else {
-            output::print(&format!(
-                "{}\n",
-                serde_json::to_string_pretty(&shown).unwrap_or_default()
-            ));
-        }
-        return;
-    }
-    let title = match name {
-        Some(name) => format!("Previewing node '{name}':"),
-        None => "Previewing inline node:".to_owned(),
-    };
-    output::print(&format!("{title}\n{}\n", grid(table)));
-}
-
-/// Columns as wide as their longest value; numbers to the right.
-fn grid(table: &Table) -> String {
-    let text = |value: &Value| match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        Value::Bool(true) => "True".into(),
-        Value::Bool(false) => "False".into(),
-        other => other.to_string(),
-    };
-    let cells: Vec<Vec<String>> = table
-        .rows
-        .iter()
-        .map(|row| row.iter().map(text).collect())
-        .collect();
-    let widths: Vec<usize> = table
-        .columns
-        .iter()
-        .enumerate()
-        .map(|(i, column)| {
-            let longest = cells
-                .iter()
-                .filter_map(|row| row.get(i))
-                .map(|c| c.chars().count());
-            longest.max().unwrap_or(0).max(column.name.chars().count())
-        })
-        .collect();
-    let right: Vec<bool> = (0..widths.len())
-        .map(|i| {
-            table
-                .rows
-                .iter()
-                .any(|row| row.get(i).is_some_and(Value::is_number))
-        })
-        .collect();
-    let line = |cells: &[String]| -> String {
-        let padded: Vec<String> = cells
-            .iter()
-            .enumerate()
-            .map(|(i, cell)| {
-                let width = widths.get(i).copied().unwrap_or(0);
-                if right.get(i).copied().unwrap_or(false) {
-                    format!("{cell:>width$}")
-                } else {
-                    format!("{cell:<width$}")
-                }
-            })
-            .collect();
-        format!("| {} |\n", padded.join(" | "))
-    };
-    let names: Vec<String> = table.columns.iter().map(|c| c.name.clone()).collect();
-    let rule: Vec<String> = widths.iter().map(|width| "-".repeat(*width)).collect();
-    let mut out = line(&names);
-    out.push_str(&format!("| {} |\n", rule.join(" | ")));
-    for row in &cells {
-        out.push_str(&line(row));
-    }
-    out
 }
 
 pub(super) fn operation(args: &Args, opened: &Opened, flags: &Operation) -> u8 {
@@ -376,6 +254,26 @@ pub(super) fn docs(args: &Args, opened: &Opened, flags: &Generating) -> u8 {
     let log = Log::new(args);
     let writer = Writer::new(args, opened);
     writer.manifest();
+    match selected(opened, &options) {
+        Ok(selected) => {
+            let nodes: Vec<&Node> = selected
+                .resources
+                .iter()
+                .filter_map(|resource| resource.node())
+                .filter(|node| !matches!(node.kind(), NodeKind::Seed | NodeKind::UnitTest))
+                .collect();
+            match compile_nodes(opened, &options, &nodes, &log) {
+                Ok(compiled) => {
+                    for (node, sql) in nodes.iter().zip(&compiled) {
+                        writer.sql(node, sql, false);
+                    }
+                    write_compiled(&writer, &options, &selected, &nodes, &compiled);
+                }
+                Err(message) => return failed(args, &message),
+            }
+        }
+        Err(error) => return run_error(args, &error),
+    }
     let (nodes, sources) = if flags.empty_catalog {
         (Map::new(), Map::new())
     } else {
@@ -456,7 +354,7 @@ pub(super) fn debug(args: &Args, opened: &Opened) -> u8 {
     }
 }
 
-fn failed(args: &Args, message: &str) -> u8 {
+pub(super) fn failed(args: &Args, message: &str) -> u8 {
     let code = if message.contains("could not find a macro") {
         USAGE
     } else {

@@ -1,5 +1,7 @@
 //! The project as dbt's `manifest.json` has it (version 12), for the tools around dbt.
 
+mod around;
+
 use std::collections::BTreeMap;
 
 use mxcp_artifact::dbt::{
@@ -33,6 +35,7 @@ pub(super) fn manifest(opened: &Opened) -> Value {
             nodes.insert(id, writer.node(node));
         }
     }
+    nodes.extend(writer.operations());
     let sources: Map<String, Value> = graph
         .sources
         .iter()
@@ -143,14 +146,14 @@ impl Writer<'_> {
             .as_ref()
             .and_then(|relation| relation.catalog.clone())
             .unwrap_or_else(|| self.database.clone());
-        let schema = node
-            .relation
-            .as_ref()
-            .map_or("main", |relation| relation.schema.as_str());
-        let alias = node
-            .relation
-            .as_ref()
-            .map_or(node.name.as_str(), |relation| relation.name.as_str());
+        let (schema, alias) = match &node.relation {
+            Some(relation) => (relation.schema.clone(), relation.name.clone()),
+            None if kind == NodeKind::Test => (
+                format!("{}_dbt_test__audit", self.schema()),
+                self.test_alias(node),
+            ),
+            None => (self.schema().to_owned(), node.name.clone()),
+        };
         let raw = self.raw_code(node);
         let checksum = match kind {
             NodeKind::Test => json!({"name": "none", "checksum": ""}),
@@ -178,12 +181,13 @@ impl Writer<'_> {
             "checksum": checksum,
             "config": self.config(node),
             "tags": node.tags,
-            "description": node.description.clone().unwrap_or_default(),
-            "columns": columns(&node.columns),
+            "description": self.described(node.description.as_deref()),
+            "columns": self.columns(&node.columns),
             "meta": node.meta,
             "group": node.config.get("group").cloned().unwrap_or(Value::Null),
             "docs": {"show": true, "node_color": null},
-            "patch_path": null,
+            "patch_path": self.opened.ecosystem.patches.get(&node.unique_id)
+                .map(|path| format!("{}://{path}", node.package)),
             "build_path": null,
             "unrendered_config": {},
             "created_at": self.created_at,
@@ -272,13 +276,18 @@ impl Writer<'_> {
                     Some((package, name)) => (Some(package), name),
                     None => (None, generic),
                 };
+                let mut arguments = Map::new();
+                if let Some(column) = &test.column {
+                    arguments.insert("column_name".into(), column.clone().into());
+                }
+                if let Some(tested) = test.attached_to.as_ref().and_then(|id| self.graph.get(id)) {
+                    let name = &tested.name;
+                    let model = format!("{{{{ get_where_subquery(ref('{name}')) }}}}");
+                    arguments.insert("model".into(), model.into());
+                }
                 map.insert(
                     "test_metadata".into(),
-                    json!({
-                        "name": name,
-                        "kwargs": {"column_name": test.column},
-                        "namespace": namespace,
-                    }),
+                    json!({"name": name, "kwargs": arguments, "namespace": namespace}),
                 );
             }
             _ => {}
@@ -339,6 +348,9 @@ impl Writer<'_> {
             "tags": node.tags, "meta": node.meta, "group": null, "static_analysis": null,
             "materialized": Resource::Node(node).materialized(),
         });
+        if node.kind() == NodeKind::Test {
+            config["schema"] = "dbt_test__audit".into();
+        }
         if let Some(map) = config.as_object_mut() {
             match &node.spec {
                 NodeSpec::Test(test) => {
@@ -402,174 +414,98 @@ impl Writer<'_> {
         config
     }
 
-    fn unit_test(&self, node: &Node) -> Value {
-        let model = match &node.spec {
-            NodeSpec::UnitTest(unit) => self
-                .graph
-                .get(&unit.model)
-                .map_or_else(|| unit.model.clone(), |model| model.name.clone()),
-            _ => String::new(),
-        };
-        json!({
-            "model": model,
-            "given": node.config.get("given").cloned().unwrap_or_else(|| json!([])),
-            "expect": node.config.get("expect").cloned()
-                .unwrap_or_else(|| json!({"rows": [], "format": "dict", "fixture": null})),
-            "name": node.name,
-            "resource_type": "unit_test",
-            "package_name": node.package,
-            "path": file_name(&node.path),
-            "original_file_path": node.path,
-            "unique_id": node.unique_id,
-            "fqn": node.fqn,
-            "description": node.description.clone().unwrap_or_default(),
-            "overrides": null,
-            "depends_on": {"macros": [], "nodes": node.depends_on},
-            "config": {"tags": node.tags, "meta": node.meta, "enabled": true, "static_analysis": null},
-            "checksum": sha256::hex(json!(node).to_string().as_bytes()),
-            "schema": "main",
-            "created_at": self.created_at,
-            "versions": null,
-            "version": null,
-        })
-    }
-
-    fn source(&self, source: &mxcp_artifact::dbt::Source) -> Value {
-        let relation = &source.relation;
-        let database = relation
-            .catalog
-            .clone()
-            .unwrap_or_else(|| self.database.clone());
-        let age = |age: &Option<mxcp_artifact::dbt::Age>| match age {
-            Some(age) => json!({"count": age.count, "period": age.period}),
-            None => json!({"count": null, "period": null}),
-        };
-        let freshness = source.freshness.as_ref().map(|freshness| {
-            json!({
-                "warn_after": age(&freshness.warn_after),
-                "error_after": age(&freshness.error_after),
-                "filter": freshness.filter,
-            })
-        });
-        let field = source
-            .freshness
-            .as_ref()
-            .and_then(|f| f.loaded_at_field.clone());
-        let query = source
-            .freshness
-            .as_ref()
-            .and_then(|f| f.loaded_at_query.clone());
-        json!({
-            "database": database,
-            "schema": relation.schema,
-            "name": source.name,
-            "resource_type": "source",
-            "package_name": source.package,
-            "path": source.path,
-            "original_file_path": source.path,
-            "unique_id": source.unique_id,
-            "fqn": source.fqn,
-            "source_name": source.source,
-            "source_description": "",
-            "loader": "",
-            "identifier": relation.name,
-            "quoting": {"database": null, "schema": null, "identifier": null, "column": null},
-            "loaded_at_field": field,
-            "loaded_at_query": query,
-            "freshness": freshness,
-            "external": null,
-            "description": source.description.clone().unwrap_or_default(),
-            "columns": columns(&source.columns),
-            "meta": source.meta,
-            "source_meta": {},
-            "tags": source.tags,
-            "config": {
-                "enabled": true, "event_time": null, "freshness": freshness,
-                "loaded_at_field": field, "loaded_at_query": query,
-                "meta": source.meta, "tags": source.tags, "static_analysis": null,
-            },
-            "patch_path": null,
-            "unrendered_config": {},
-            "relation_name": format!("\"{database}\".\"{}\".\"{}\"", relation.schema, relation.name),
-            "created_at": self.created_at,
-            "unrendered_database": null,
-            "unrendered_schema": relation.schema,
-            "doc_blocks": [],
-        })
-    }
-
-    fn exposure(&self, exposure: &mxcp_artifact::dbt::Exposure) -> Value {
-        json!({
-            "name": exposure.name,
-            "resource_type": "exposure",
-            "package_name": exposure.package,
-            "path": file_name(&exposure.path),
-            "original_file_path": exposure.path,
-            "unique_id": exposure.unique_id,
-            "fqn": exposure.fqn,
-            "type": "dashboard",
-            "owner": {"email": null, "name": null},
-            "description": "",
-            "label": null,
-            "maturity": null,
-            "meta": {},
-            "tags": exposure.tags,
-            "config": {"enabled": true, "tags": exposure.tags, "meta": {}},
-            "unrendered_config": {},
-            "url": null,
-            "depends_on": {"macros": [], "nodes": exposure.depends_on},
-            "refs": [],
-            "sources": [],
-            "metrics": [],
-            "created_at": self.created_at,
-        })
-    }
-
-    fn macros(&self) -> Map<String, Value> {
+    /// The schema of the target.
+    fn schema(&self) -> &str {
         self.opened
-            .ecosystem
-            .macros
+            .target
+            .as_ref()
+            .map_or("main", |target| target.schema.as_str())
+    }
+
+    /// dbt shortens the names of tests that are too long for some databases.
+    fn test_alias(&self, node: &Node) -> String {
+        let NodeSpec::Test(test) = &node.spec else {
+            return node.name.clone();
+        };
+        if let Some(alias) = node.config.get("alias").and_then(Value::as_str) {
+            return alias.to_owned();
+        }
+        let Some(generic) = test.generic.as_deref().filter(|_| node.name.len() > 63) else {
+            return node.name.clone();
+        };
+        let tested = test
+            .attached_to
+            .as_ref()
+            .and_then(|id| self.graph.get(id))
+            .map_or("", |tested| tested.name.as_str());
+        let start: String = format!("{}_{tested}", generic.replace('.', "_"))
+            .chars()
+            .take(30)
+            .collect();
+        format!(
+            "{start}_{}",
+            mxcp_compiler::models::short_digest(&node.name)
+        )
+    }
+
+    /// A description with its docs blocks filled in.
+    fn described(&self, text: Option<&str>) -> String {
+        let mut out = String::new();
+        let mut rest = text.unwrap_or_default();
+        while let Some((before, after)) = rest.split_once("{{") {
+            let Some((call, after)) = after.split_once("}}") else {
+                break;
+            };
+            out.push_str(before);
+            let name = call
+                .trim()
+                .strip_prefix("doc(")
+                .and_then(|call| call.strip_suffix(')'))
+                .map(|arguments| {
+                    let last = arguments.rsplit(',').next().unwrap_or_default();
+                    last.trim().trim_matches(['\'', '"']).to_owned()
+                });
+            let block = name.and_then(|name| {
+                let docs = &self.opened.ecosystem.docs;
+                docs.values().find(|(found, _, _)| *found == name)
+            });
+            match block {
+                Some((_, _, text)) => out.push_str(text),
+                None => out.push_str(&format!("{{{{{call}}}}}")),
+            }
+            rest = after;
+        }
+        out.push_str(rest);
+        out
+    }
+
+    fn columns(&self, columns: &[ColumnSpec]) -> Map<String, Value> {
+        columns
             .iter()
-            .map(|entry| {
+            .map(|column| {
+                let constraints: Vec<Value> = column
+                    .constraints
+                    .iter()
+                    .map(|constraint| {
+                        json!({
+                            "type": constraint_name(constraint.kind),
+                            "expression": constraint.expression,
+                        })
+                    })
+                    .collect();
                 let value = json!({
-                    "name": entry.name,
-                    "resource_type": "macro",
-                    "package_name": entry.package,
-                    "path": entry.path,
-                    "original_file_path": entry.path,
-                    "unique_id": entry.unique_id,
-                    "macro_sql": entry.sql,
-                    "depends_on": {"macros": []},
-                    "description": "",
+                    "name": column.name,
+                    "description": self.described(column.description.as_deref()),
                     "meta": {},
-                    "docs": {"show": true, "node_color": null},
-                    "config": {"meta": {}, "docs": {"show": true, "node_color": null}},
-                    "patch_path": null,
-                    "arguments": [],
-                    "created_at": self.created_at,
-                    "supported_languages": null,
+                    "data_type": column.data_type,
+                    "constraints": constraints,
+                    "quote": null,
+                    "config": {"meta": {}, "tags": []},
+                    "tags": [],
+                    "granularity": null,
+                    "doc_blocks": [],
                 });
-                (entry.unique_id.clone(), value)
-            })
-            .collect()
-    }
-
-    fn docs(&self) -> Map<String, Value> {
-        self.opened
-            .ecosystem
-            .docs
-            .iter()
-            .map(|(id, (name, path, text))| {
-                let value = json!({
-                    "name": name,
-                    "resource_type": "doc",
-                    "package_name": self.opened.ecosystem.project,
-                    "path": file_name(path),
-                    "original_file_path": path,
-                    "unique_id": id,
-                    "block_contents": text,
-                });
-                (id.clone(), value)
+                (column.name.clone(), value)
             })
             .collect()
     }
@@ -586,42 +522,7 @@ fn constraint_name(kind: ConstraintKind) -> &'static str {
     }
 }
 
-fn columns(columns: &[ColumnSpec]) -> Map<String, Value> {
-    columns
-        .iter()
-        .map(|column| {
-            let constraints: Vec<Value> = column
-                .constraints
-                .iter()
-                .map(|constraint| {
-                    json!({
-                        "type": constraint_name(constraint.kind),
-                        "expression": constraint.expression,
-                    })
-                })
-                .collect();
-            let value = json!({
-                "name": column.name,
-                "description": column.description.clone().unwrap_or_default(),
-                "meta": {},
-                "data_type": column.data_type,
-                "constraints": constraints,
-                "quote": null,
-                "config": {"meta": {}, "tags": []},
-                "tags": [],
-                "granularity": null,
-                "doc_blocks": [],
-            });
-            (column.name.clone(), value)
-        })
-        .collect()
-}
-
 /// Without the folder of the kind, e.g. `models/`.
 fn below_root(path: &str) -> &str {
     path.split_once('/').map_or(path, |(_, rest)| rest)
-}
-
-fn file_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
 }

@@ -16,13 +16,14 @@ mod profiles;
 mod progress;
 mod python;
 mod sha256;
+mod show;
 
 pub(crate) use cli::Args;
 pub(crate) use config_files::{Args as ConfigArgs, run as configure};
 pub(crate) use core::wanted as wants_dbt_core;
 
 use cli::Sub;
-use open::Opened;
+use open::{Opened, find_root};
 
 use super::output::{self, Failure};
 use super::{CLEAN, FAILED, USAGE};
@@ -32,6 +33,12 @@ pub(crate) fn run(args: &Args) -> u8 {
         Sub::Clean => deps::clean(args),
         Sub::Deps => deps::deps(args),
         command => {
+            // Without a project every command answers alike.
+            if args.project_dir.is_none()
+                && let Err(failure) = find_root(args)
+            {
+                return output::fail(args.json_output, &failure);
+            }
             let opened = match Opened::new(args) {
                 Ok(opened) => opened,
                 Err(failure) => return usage(args, &failure),
@@ -50,7 +57,7 @@ pub(crate) fn run(args: &Args) -> u8 {
                 }
                 Sub::Parse(s) => ask::parse(args, &opened, s),
                 Sub::Compile(s) => ask::compile(args, &opened, s),
-                Sub::Show(s) => ask::show(args, &opened, s),
+                Sub::Show(s) => show::show(args, &opened, s),
                 Sub::RunOperation(s) => ask::operation(args, &opened, s),
                 Sub::Docs(docs) => {
                     let cli::DocsCommand::Generate(s) = &docs.command;

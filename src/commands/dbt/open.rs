@@ -18,7 +18,7 @@ use super::profiles::{self, Target};
 use super::python::Models;
 use crate::commands::config::Need;
 use crate::commands::output::{self, Failure};
-use crate::commands::session::Session;
+use crate::commands::session::{self, Session};
 
 const PROJECT_FILE: &str = "dbt_project.yml";
 
@@ -49,15 +49,13 @@ pub(super) fn find_root(args: &Args) -> Result<PathBuf, Failure> {
             )))
         };
     }
-    here.ancestors()
-        .find(|dir| dir.join(SITE_FILE).is_file() || dir.join(PROJECT_FILE).is_file())
-        .map(Path::to_path_buf)
-        .ok_or_else(|| {
-            Failure::new(format!(
-                "there is no {SITE_FILE} or {PROJECT_FILE} in the current directory or its parents"
-            ))
-            .help("change into a project, or name one with `--project-dir`")
-        })
+    let found = here
+        .ancestors()
+        .find(|dir| dir.join(SITE_FILE).is_file() || dir.join(PROJECT_FILE).is_file());
+    match found {
+        Some(root) => Ok(root.to_path_buf()),
+        None => session::find_root(),
+    }
 }
 
 impl Opened {

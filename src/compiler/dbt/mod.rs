@@ -50,3 +50,8 @@ pub use render::{
     OutputSpan, RenderInput, Rendered, Resolved, Resolver, Target, map_to_template, render,
 };
 pub use statics::{RefUse, SourceUse, StaticRefs, static_refs};
+
+/// For names that dbt makes of digests.
+pub(crate) fn md5_hex(text: &str) -> String {
+    md5::hex(text)
+}

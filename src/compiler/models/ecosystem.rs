@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use mxcp_base::paths;
 
-use super::index::{dbt_project, macro_files};
+use super::compile::unique_id;
+use super::index::{dbt_project, macro_files, nodes};
+use super::node::node_properties;
 use crate::Db;
 use crate::dbt::macros::{MacroKind, lower_macros};
 
@@ -16,6 +18,8 @@ pub struct Ecosystem {
     pub macros: Vec<MacroEntry>,
     /// Docs blocks by unique id, with their path and text.
     pub docs: BTreeMap<String, (String, String, String)>,
+    /// The property file that speaks of a node, by unique id.
+    pub patches: BTreeMap<String, String>,
     /// The folder for what a run writes.
     pub target_path: String,
     pub clean_targets: Vec<String>,
@@ -63,6 +67,13 @@ pub fn ecosystem(db: &dyn Db) -> Option<Ecosystem> {
             });
         }
     }
+    for file in nodes(db) {
+        let part = node_properties(db, *file).and_then(|properties| properties.parts.first());
+        if let Some(part) = part {
+            let path = part.path(db).to_owned();
+            found.patches.insert(unique_id(db, *file), path);
+        }
+    }
     for (path, file) in mxcp_base::FileSet::get(db).files(db) {
         if paths::extension(path) != "md" {
             continue;
@@ -79,6 +90,11 @@ pub fn ecosystem(db: &dyn Db) -> Option<Ecosystem> {
         }
     }
     Some(found)
+}
+
+/// dbt's digest of names that are too long.
+pub fn short_digest(text: &str) -> String {
+    crate::dbt::md5_hex(text)
 }
 
 fn part<'t>(text: &'t str, range: &std::ops::Range<u32>) -> &'t str {

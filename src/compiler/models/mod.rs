@@ -35,7 +35,7 @@ mod versions;
 pub use check::check_dbt_file;
 pub use cycles::check_project;
 pub(crate) use described::described_sources;
-pub use ecosystem::{Ecosystem, MacroEntry, ecosystem};
+pub use ecosystem::{Ecosystem, MacroEntry, ecosystem, short_digest};
 pub use graph::dbt_graph;
 pub(crate) use index::unbuilt_model;
 pub use index::{dbt_kind, model_for_relation, relation_names, untyped_node};

@@ -1,6 +1,6 @@
 //! Unit tests, kept failures, hooks outside the transaction, materialisations of the project.
 
-use mxcp_artifact::dbt::{Materialization, Node, NodeSpec, UnitTestSpec};
+use mxcp_artifact::dbt::{Age, Freshness, Materialization, Node, NodeSpec, Source, UnitTestSpec};
 use mxcp_artifact::dbt_live::UnitTestSql;
 use mxcp_artifact::{RelationKind, RelationName};
 use serde_json::json;
@@ -189,4 +189,105 @@ fn descriptions_become_comments() {
             "one"
         );
     }
+}
+
+#[test]
+fn statements_around_a_run_are_results_too() {
+    let project = Project::new();
+    let mut graph = shop();
+    graph.on_run_start = vec!["create or replace table log as select {{ one }} as n".into()];
+    graph.on_run_end = vec!["insert into log values (2)".into(), "nonsense".into()];
+    let templates = Scripted::default();
+    let helpers = Helpers {
+        templates: Some(&templates),
+        python: None,
+    };
+    let summary = crate::run(
+        &graph,
+        Command::Seed,
+        &project.options(),
+        helpers,
+        &mut Silent,
+    )
+    .unwrap();
+    let ids: Vec<&str> = summary
+        .results
+        .iter()
+        .map(|result| result.unique_id.as_str())
+        .collect();
+    assert_eq!(
+        ids,
+        [
+            "operation.shop.shop-on-run-start-0",
+            "seed.shop.raw_customers",
+            "seed.shop.raw_orders",
+            "operation.shop.shop-on-run-end-0",
+            "operation.shop.shop-on-run-end-1",
+        ]
+    );
+    assert_eq!(
+        summary.results[0].compiled_sql,
+        "create or replace table log as select 1 as n"
+    );
+    assert_eq!(summary.results[4].status, Status::Error);
+    assert_eq!(summary.exit_code(), 1);
+    assert_eq!(project.value::<i64>("select sum(n)::bigint from log"), 3);
+}
+
+#[test]
+fn sources_tell_how_old_they_are() {
+    let project = Project::new();
+    let mut graph = shop();
+    let age = |count: u32, period: &str| {
+        Some(Age {
+            count,
+            period: period.into(),
+        })
+    };
+    for (name, at, zone) in [
+        ("fresh", "now() - interval 1 minute", "timestamptz"),
+        ("old", "now() - interval 2 hour", "timestamptz"),
+        ("stale", "'2020-01-01'", "timestamp"),
+        ("broken", "''", "varchar"),
+    ] {
+        graph.sources.push(Source {
+            unique_id: format!("source.shop.crm.{name}"),
+            source: "crm".into(),
+            name: name.into(),
+            package: "shop".into(),
+            path: "models/sources.yml".into(),
+            fqn: vec!["shop".into(), "crm".into(), name.into()],
+            relation: RelationName::main(name),
+            tags: Vec::new(),
+            description: None,
+            columns: Vec::new(),
+            meta: std::collections::BTreeMap::new(),
+            freshness: Some(Freshness {
+                loaded_at_query: Some(format!("select cast({at} as {zone})")),
+                warn_after: age(1, "hour"),
+                error_after: age(1, "day"),
+                ..Freshness::default()
+            }),
+        });
+    }
+    let summary =
+        crate::freshness(&graph, &project.options(), Helpers::default(), &mut Silent).unwrap();
+    let verdicts: Vec<(&str, &str)> = summary
+        .results
+        .iter()
+        .map(|result| (result.name.as_str(), result.status.as_str()))
+        .collect();
+    assert_eq!(
+        verdicts,
+        [
+            ("broken", "runtime error"),
+            ("fresh", "pass"),
+            ("old", "warn"),
+            ("stale", "error"),
+        ]
+    );
+    assert_eq!(summary.exit_code(), 1);
+    let json = summary.json();
+    assert_eq!(json[3]["max_loaded_at"], "2020-01-01T00:00:00+00:00");
+    assert_eq!(json[2]["criteria"]["warn_after"]["period"], "hour");
 }

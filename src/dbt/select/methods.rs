@@ -351,7 +351,7 @@ fn fqn_matches(fqn: &[String], selector: &str, versioned: bool) -> bool {
 
 /// The configuration at a path; what the graph keeps elsewhere is found there.
 fn config(resource: Resource<'_>, keys: &[&str]) -> Option<Value> {
-    let found = match resource {
+    match resource {
         Resource::Node(node) => {
             let first = keys.first()?;
             node.config
@@ -374,8 +374,7 @@ fn config(resource: Resource<'_>, keys: &[&str]) -> Option<Value> {
             _ => None,
         },
         Resource::Exposure(_) => None,
-    };
-    found
+    }
 }
 
 fn known_config(node: &Node, keys: &[&str]) -> Option<Value> {

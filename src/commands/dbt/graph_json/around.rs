@@ -1,0 +1,240 @@
+//! What stands around the nodes in `manifest.json`: unit tests, sources, exposures, macros, docs
+//! blocks and the statements around a run.
+
+use mxcp_artifact::dbt::{Node, NodeSpec};
+use serde_json::{Map, Value, json};
+
+use super::Writer;
+use crate::commands::dbt::sha256;
+
+impl Writer<'_> {
+    /// The statements around a run are nodes for dbt.
+    pub(super) fn operations(&self) -> Vec<(String, Value)> {
+        let hooks = [
+            ("on-run-start", &self.graph.on_run_start),
+            ("on-run-end", &self.graph.on_run_end),
+        ];
+        let project = &self.graph.project;
+        let mut found = Vec::new();
+        for (when, hooks) in hooks {
+            for (i, sql) in hooks.iter().enumerate() {
+                let name = format!("{project}-{when}-{i}");
+                let id = format!("operation.{project}.{name}");
+                let value = json!({
+                    "database": self.database,
+                    "schema": self.schema(),
+                    "name": name,
+                    "resource_type": "operation",
+                    "package_name": project,
+                    "path": format!("hooks/{name}.sql"),
+                    "original_file_path": "./dbt_project.yml",
+                    "unique_id": id,
+                    "fqn": [project, "hooks", name],
+                    "alias": name,
+                    "checksum": {"name": "sha256", "checksum": sha256::hex(sql.as_bytes())},
+                    "config": {"enabled": true, "materialized": "view", "tags": [when], "meta": {}},
+                    "tags": [when],
+                    "description": "",
+                    "columns": {},
+                    "meta": {},
+                    "group": null,
+                    "docs": {"show": true, "node_color": null},
+                    "patch_path": null,
+                    "build_path": null,
+                    "unrendered_config": {},
+                    "created_at": self.created_at,
+                    "relation_name": null,
+                    "raw_code": sql,
+                    "doc_blocks": [],
+                    "language": "sql",
+                    "refs": [],
+                    "sources": [],
+                    "metrics": [],
+                    "functions": [],
+                    "depends_on": {"macros": [], "nodes": []},
+                    "compiled_path": null,
+                    "contract": {"enforced": false, "alias_types": true, "checksum": null},
+                    "index": i,
+                });
+                found.push((id, value));
+            }
+        }
+        found
+    }
+
+    pub(super) fn unit_test(&self, node: &Node) -> Value {
+        let model = match &node.spec {
+            NodeSpec::UnitTest(unit) => self
+                .graph
+                .get(&unit.model)
+                .map_or_else(|| unit.model.clone(), |model| model.name.clone()),
+            _ => String::new(),
+        };
+        json!({
+            "model": model,
+            "given": node.config.get("given").cloned().unwrap_or_else(|| json!([])),
+            "expect": node.config.get("expect").cloned()
+                .unwrap_or_else(|| json!({"rows": [], "format": "dict", "fixture": null})),
+            "name": node.name,
+            "resource_type": "unit_test",
+            "package_name": node.package,
+            "path": file_name(&node.path),
+            "original_file_path": node.path,
+            "unique_id": node.unique_id,
+            "fqn": node.fqn,
+            "description": self.described(node.description.as_deref()),
+            "overrides": null,
+            "depends_on": {"macros": [], "nodes": node.depends_on},
+            "config": {"tags": node.tags, "meta": node.meta, "enabled": true, "static_analysis": null},
+            "checksum": sha256::hex(json!(node).to_string().as_bytes()),
+            "schema": "main",
+            "created_at": self.created_at,
+            "versions": null,
+            "version": null,
+        })
+    }
+
+    pub(super) fn source(&self, source: &mxcp_artifact::dbt::Source) -> Value {
+        let relation = &source.relation;
+        let database = relation
+            .catalog
+            .clone()
+            .unwrap_or_else(|| self.database.clone());
+        let age = |age: &Option<mxcp_artifact::dbt::Age>| match age {
+            Some(age) => json!({"count": age.count, "period": age.period}),
+            None => json!({"count": null, "period": null}),
+        };
+        let freshness = source.freshness.as_ref().map(|freshness| {
+            json!({
+                "warn_after": age(&freshness.warn_after),
+                "error_after": age(&freshness.error_after),
+                "filter": freshness.filter,
+            })
+        });
+        let field = source
+            .freshness
+            .as_ref()
+            .and_then(|f| f.loaded_at_field.clone());
+        let query = source
+            .freshness
+            .as_ref()
+            .and_then(|f| f.loaded_at_query.clone());
+        json!({
+            "database": database,
+            "schema": relation.schema,
+            "name": source.name,
+            "resource_type": "source",
+            "package_name": source.package,
+            "path": source.path,
+            "original_file_path": source.path,
+            "unique_id": source.unique_id,
+            "fqn": source.fqn,
+            "source_name": source.source,
+            "source_description": "",
+            "loader": "",
+            "identifier": relation.name,
+            "quoting": {"database": null, "schema": null, "identifier": null, "column": null},
+            "loaded_at_field": field,
+            "loaded_at_query": query,
+            "freshness": freshness,
+            "external": null,
+            "description": self.described(source.description.as_deref()),
+            "columns": self.columns(&source.columns),
+            "meta": source.meta,
+            "source_meta": {},
+            "tags": source.tags,
+            "config": {
+                "enabled": true, "event_time": null, "freshness": freshness,
+                "loaded_at_field": field, "loaded_at_query": query,
+                "meta": source.meta, "tags": source.tags, "static_analysis": null,
+            },
+            "patch_path": null,
+            "unrendered_config": {},
+            "relation_name": format!("\"{database}\".\"{}\".\"{}\"", relation.schema, relation.name),
+            "created_at": self.created_at,
+            "unrendered_database": null,
+            "unrendered_schema": relation.schema,
+            "doc_blocks": [],
+        })
+    }
+
+    pub(super) fn exposure(&self, exposure: &mxcp_artifact::dbt::Exposure) -> Value {
+        json!({
+            "name": exposure.name,
+            "resource_type": "exposure",
+            "package_name": exposure.package,
+            "path": file_name(&exposure.path),
+            "original_file_path": exposure.path,
+            "unique_id": exposure.unique_id,
+            "fqn": exposure.fqn,
+            "type": "dashboard",
+            "owner": {"email": null, "name": null},
+            "description": "",
+            "label": null,
+            "maturity": null,
+            "meta": {},
+            "tags": exposure.tags,
+            "config": {"enabled": true, "tags": exposure.tags, "meta": {}},
+            "unrendered_config": {},
+            "url": null,
+            "depends_on": {"macros": [], "nodes": exposure.depends_on},
+            "refs": [],
+            "sources": [],
+            "metrics": [],
+            "created_at": self.created_at,
+        })
+    }
+
+    pub(super) fn macros(&self) -> Map<String, Value> {
+        self.opened
+            .ecosystem
+            .macros
+            .iter()
+            .map(|entry| {
+                let value = json!({
+                    "name": entry.name,
+                    "resource_type": "macro",
+                    "package_name": entry.package,
+                    "path": entry.path,
+                    "original_file_path": entry.path,
+                    "unique_id": entry.unique_id,
+                    "macro_sql": entry.sql,
+                    "depends_on": {"macros": []},
+                    "description": "",
+                    "meta": {},
+                    "docs": {"show": true, "node_color": null},
+                    "config": {"meta": {}, "docs": {"show": true, "node_color": null}},
+                    "patch_path": null,
+                    "arguments": [],
+                    "created_at": self.created_at,
+                    "supported_languages": null,
+                });
+                (entry.unique_id.clone(), value)
+            })
+            .collect()
+    }
+
+    pub(super) fn docs(&self) -> Map<String, Value> {
+        self.opened
+            .ecosystem
+            .docs
+            .iter()
+            .map(|(id, (name, path, text))| {
+                let value = json!({
+                    "name": name,
+                    "resource_type": "doc",
+                    "package_name": self.opened.ecosystem.project,
+                    "path": file_name(path),
+                    "original_file_path": path,
+                    "unique_id": id,
+                    "block_contents": text,
+                });
+                (id.clone(), value)
+            })
+            .collect()
+    }
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
