@@ -222,7 +222,7 @@ mod tests {
     fn what_is_missing_is_named() {
         let none = |_: &str| None;
         let said = |profile: &str, target: Option<&str>| {
-            read_profile(TEXT, profile, target, &none).unwrap_err()
+            read_profile(TEXT, profile, target, &none).expect_err("it fails")
         };
         assert!(said("shopp", None).contains("did you mean `shop`?"));
         assert!(said("shop", Some("prod")).contains("`postgres`"));
