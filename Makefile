@@ -7,7 +7,7 @@ ifdef CARGO_TARGET_DIR
 MXCP = $(CARGO_TARGET_DIR)/debug/mxcp
 endif
 
-.PHONY: setup build demo test differential corpus agreement hostile lint fmt bench clean
+.PHONY: setup build demo test differential corpus agreement hostile conformance dbt-oracle dbt-killed lint fmt bench bench-dbt clean
 
 ## Python with a shared libpython, the virtual environment, the prebuilt DuckDB library
 setup:
@@ -27,6 +27,16 @@ test: setup
 differential: build
 	@bash .setup/reference.sh
 	@VIRTUAL_ENV=$(CURDIR)/.venv .venv/bin/python fixtures/compat/differential.py $(MXCP) .reference/bin/mxcp
+
+## The dbt projects of fixtures/dbt through dbt and through mxcp, every difference listed
+dbt-oracle: build
+	@bash .setup/dbt.sh
+	@VIRTUAL_ENV=$(CURDIR)/.venv .dbt/bin/python tests/dbt_oracle/run.py $(MXCP) .dbt/bin/python $(ORACLE)
+
+## Runs of two hundred models, killed at random moments: every relation must be the old one or the new one
+dbt-killed: build
+	@.venv/bin/python -c 'import duckdb' 2>/dev/null || .venv/bin/python -m pip install --quiet duckdb==2.0.0
+	@.venv/bin/python tests/dbt_oracle/killed.py $(MXCP)
 
 ## Projects that want to do harm, or are too much: nothing may happen
 hostile: build
@@ -48,11 +58,20 @@ lint: setup
 fmt:
 	@$(CARGO) fmt --all
 
+## The official conformance suite of the protocol, both requirement sets; needs npm
+conformance: build
+	@.venv/bin/python tests/conformance/run.py $(MXCP) target/conformance $(CONFORMANCE)
+
 ## Times of checking and building, on projects of growing size
 bench: build
 	@edits=$$($(CARGO) test --locked --workspace --test edits --no-run --message-format=json 2>/dev/null \
 	  | .venv/bin/python -c 'import json, sys; print([m["executable"] for m in map(json.loads, sys.stdin) if m.get("executable") and m["target"]["name"] == "edits"][-1])') \
 	&& LD_LIBRARY_PATH=$(CURDIR)/.duckdb .venv/bin/python .setup/bench.py $(MXCP) --edits "$$edits" $(BENCH)
+
+## Times of the dbt layer beside those of dbt, on the same projects in the same run
+bench-dbt: build
+	@bash .setup/dbt.sh
+	@VIRTUAL_ENV=$(CURDIR)/.venv .dbt/bin/python .setup/bench_dbt.py $(MXCP) .dbt/bin/dbt $(BENCH)
 
 clean:
 	@$(CARGO) clean

@@ -236,6 +236,12 @@ def forget(root: Path) -> None:
     (root / "mxcp.lock").unlink(missing_ok=True)
 
 
+def edit(root: Path) -> None:
+    """One tool changes, so no answer for the whole project is known any more."""
+    path = root / "tools" / "group_000" / "tool_00000.yml"
+    path.write_text(path.read_text().replace("WHERE id = $id", "WHERE id = $id AND true"))
+
+
 def measure(bench: Bench, root: Path, runs: int, calls: int) -> dict[str, dict[str, float]]:
     found: dict[str, list[dict[str, float]]] = {}
     for _ in range(runs):
@@ -243,9 +249,12 @@ def measure(bench: Bench, root: Path, runs: int, calls: int) -> dict[str, dict[s
         for name, args in (
             ("validate", ["validate"]),
             ("validate again", ["validate"]),
+            ("validate after an edit", ["validate"]),
             ("build", ["build"]),
             ("list", ["list"]),
         ):
+            if name == "validate after an edit":
+                edit(root)
             found.setdefault(name, []).append(bench.command(root, *args))
         found.setdefault("serve", []).append(bench.serve(root, calls))
     return {
@@ -264,7 +273,8 @@ def show(n: int, models: int, once: dict[str, float], medians: dict, calls: int)
 
     row("dbt run, once, from nothing", once)
     row("validate, nothing kept", medians["validate"])
-    row("validate, again", medians["validate again"])
+    row("validate, cached", medians["validate again"])
+    row("validate, cached but for one tool", medians["validate after an edit"])
     row("build", medians["build"])
     row("list", medians["list"])
     serve = medians["serve"]
@@ -313,8 +323,7 @@ def main() -> int:
         )
     load = os.getloadavg()[0]
     print(f"median of {args.runs}; {os.cpu_count()} cores, load average {load:.1f} at the start")
-    print(profile)
-    print("there is no cache between runs yet: both rows of `validate` do the same work", flush=True)
+    print(profile, flush=True)
 
     # A plain kill must clean up as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

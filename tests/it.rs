@@ -1,8 +1,10 @@
 //! The integration tests: one binary, one module per subject.
 
+mod cache;
 mod cli;
 mod compat;
 mod existing;
+mod http;
 mod in_use;
 mod incremental;
 mod layering;

@@ -124,8 +124,13 @@ pub struct PromptMessage {
     pub role: Option<String>,
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// A Jinja template over the parameters.
+    /// A Jinja template over the parameters; base64 for an image or audio.
     pub prompt: String,
+    /// Of an embedded resource, a template as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uri: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mime_type: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -82,12 +82,21 @@ pub struct ServerInfo {
     pub icons: Vec<Value>,
 }
 
-/// Bounds on what one call may cost. Units: rows, bytes, milliseconds.
+/// Bounds on what one call, and all of them together, may cost. Units: rows, bytes, milliseconds, calls.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Limits {
     pub rows: u64,
     pub bytes: u64,
     pub timeout_ms: u64,
+    /// Calls that run at once.
+    pub concurrent_calls: u64,
+    /// Calls that wait for their turn; one more is refused.
+    pub queue: u64,
+    /// Of an HTTP request.
+    pub body_bytes: u64,
+    /// Open at once, of clients that use sessions.
+    pub sessions: u64,
 }
 
 impl Default for Limits {
@@ -96,6 +105,10 @@ impl Default for Limits {
             rows: 100_000,
             bytes: 64 << 20,
             timeout_ms: 300_000,
+            concurrent_calls: 64,
+            queue: 256,
+            body_bytes: 4 << 20,
+            sessions: 1000,
         }
     }
 }

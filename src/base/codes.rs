@@ -2,10 +2,13 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::Severity;
 
 /// A registered diagnostic code, e.g. `MX0203`.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Code(u16);
 
 pub struct CodeInfo {
@@ -106,6 +109,9 @@ codes! {
     MX0215 = 215 Warning "annotation contradicts the SQL";
     MX0216 = 216 Error "write under a read-only profile";
     MX0217 = 217 Warning "text that cannot be what it is compared with";
+    MX0218 = 218 Warning "text that a parameter never is";
+    MX0219 = 219 Warning "resource changes data";
+    MX0220 = 220 Warning "conflict on columns that are no key";
     MX0301 = 301 Error "declared property missing from the result";
     MX0302 = 302 Error "result type differs from `return`";
     MX0303 = 303 Error "scalar `return` but several columns";
@@ -199,11 +205,15 @@ codes! {
     MX0722 = 722 Warning "resources match the same URIs";
     MX0723 = 723 Warning "not a media type";
     MX0724 = 724 Warning "template reads what a parameter does not have";
+    MX0725 = 725 Warning "template asks for a value outside the `enum`";
     MX0730 = 730 Error "test argument is not of its type";
     MX0731 = 731 Warning "eval expects an impossible argument";
     MX0801 = 801 Warning "database cannot be read";
     MX0802 = 802 Warning "database differs from the models";
     MX0803 = 803 Warning "database in memory";
+    MX0822 = 822 Warning "listed twice";
+    MX0823 = 823 Warning "secret that nothing provides";
+    MX0824 = 824 Warning "unknown extension";
 }
 
 #[cfg(test)]

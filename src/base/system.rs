@@ -12,8 +12,22 @@ pub trait System: Send + Sync {
     /// Every file below the root that `wanted` accepts, with its content.
     fn read_tree(&self, wanted: &dyn Fn(&str) -> bool) -> io::Result<BTreeMap<String, Content>>;
 
+    /// What tells that a file has changed, for every file that [`Self::read_tree`] would read.
+    fn stamps(&self, wanted: &dyn Fn(&str) -> bool) -> io::Result<BTreeMap<String, Stamp>>;
+
+    /// The text of one file that the compiler wrote itself; `None` when there is none, or more than
+    /// `limit` bytes of it.
+    fn read_back(&self, path: &str, limit: u64) -> Option<String>;
+
     /// Writes a file so that readers see the old or the new content and nothing between.
     fn write(&self, path: &str, text: &str) -> io::Result<()>;
+}
+
+/// A file's time of change and size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stamp {
+    pub modified: Option<std::time::SystemTime>,
+    pub bytes: u64,
 }
 
 /// Directories that never hold project sources.
@@ -41,11 +55,10 @@ impl OsSystem {
 
     fn walk(
         &self,
-        home: &Path,
         dir: &Path,
         prefix: &str,
         wanted: &dyn Fn(&str) -> bool,
-        out: &mut BTreeMap<String, Content>,
+        found: &mut dyn FnMut(String, &Path),
     ) -> io::Result<()> {
         for entry in std::fs::read_dir(dir)? {
             let entry = entry?;
@@ -62,23 +75,18 @@ impl OsSystem {
             if kind.is_dir() {
                 if !SKIPPED.contains(&name.as_str()) {
                     // A directory that cannot be listed hides its files and nothing else.
-                    let _ = self.walk(home, &entry.path(), &path, wanted, out);
+                    let _ = self.walk(&entry.path(), &path, wanted, found);
                 }
             } else if wanted(&path) && entry.path().is_file() {
-                let content = if kind.is_symlink() && leads_out(home, &entry.path()) {
-                    Content::Unreadable("it is a link to a file outside the project".into())
-                } else {
-                    read(&entry.path())
-                };
-                out.insert(path, content);
+                found(path, &entry.path());
             }
         }
         Ok(())
     }
 }
 
-fn leads_out(home: &Path, link: &Path) -> bool {
-    std::fs::canonicalize(link).is_ok_and(|target| !target.starts_with(home))
+fn leads_out(home: &Path, path: &Path) -> bool {
+    path.is_symlink() && std::fs::canonicalize(path).is_ok_and(|target| !target.starts_with(home))
 }
 
 fn read(path: &Path) -> Content {
@@ -101,8 +109,40 @@ impl System for OsSystem {
     fn read_tree(&self, wanted: &dyn Fn(&str) -> bool) -> io::Result<BTreeMap<String, Content>> {
         let mut out = BTreeMap::new();
         let home = std::fs::canonicalize(&self.root)?;
-        self.walk(&home, &self.root, "", wanted, &mut out)?;
+        self.walk(&self.root, "", wanted, &mut |path, file| {
+            let content = if leads_out(&home, file) {
+                Content::Unreadable("it is a link to a file outside the project".into())
+            } else {
+                read(file)
+            };
+            out.insert(path, content);
+        })?;
         Ok(out)
+    }
+
+    fn stamps(&self, wanted: &dyn Fn(&str) -> bool) -> io::Result<BTreeMap<String, Stamp>> {
+        let mut out = BTreeMap::new();
+        self.walk(&self.root, "", wanted, &mut |path, file| {
+            let stamp = file.metadata().ok().map(|meta| Stamp {
+                modified: meta.modified().ok(),
+                bytes: meta.len(),
+            });
+            out.insert(path, stamp.unwrap_or_default());
+        })?;
+        Ok(out)
+    }
+
+    fn read_back(&self, path: &str, limit: u64) -> Option<String> {
+        let path = self.root.join(path);
+        // Neither a pipe, which never ends, nor a link to somebody else's file.
+        let there = path.metadata().ok()?;
+        if !there.is_file()
+            || there.len() > limit
+            || leads_out(&std::fs::canonicalize(&self.root).ok()?, &path)
+        {
+            return None;
+        }
+        std::fs::read_to_string(path).ok()
     }
 
     fn write(&self, path: &str, text: &str) -> io::Result<()> {
@@ -192,6 +232,27 @@ impl System for MemorySystem {
             .filter(|(path, _)| wanted(path))
             .map(|(path, text)| (path.clone(), Content::Text(text.as_str().into())))
             .collect())
+    }
+
+    fn stamps(&self, wanted: &dyn Fn(&str) -> bool) -> io::Result<BTreeMap<String, Stamp>> {
+        let files = self.read_tree(wanted)?;
+        let stamps = std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default();
+        let stamp = |content: &Content| match content {
+            Content::Text(text) => Stamp {
+                modified: None,
+                // There is no clock here: the text itself stands in for size and time.
+                bytes: std::hash::BuildHasher::hash_one(&stamps, text),
+            },
+            Content::Missing | Content::Unreadable(_) => Stamp::default(),
+        };
+        Ok(files
+            .iter()
+            .map(|(path, c)| (path.clone(), stamp(c)))
+            .collect())
+    }
+
+    fn read_back(&self, path: &str, limit: u64) -> Option<String> {
+        self.get(path).filter(|text| text.len() as u64 <= limit)
     }
 
     fn write(&self, path: &str, text: &str) -> io::Result<()> {

@@ -226,7 +226,10 @@ impl Reader<'_> {
                     None => to_range(from, (from + error.len).min(self.sql.len())),
                 }
             }
-            None => tokens.first().map_or(0..0, Token::range),
+            None => crate::unplaced::by_message(self.sql, tokens, &error)
+                .map(|r| to_range(r.start, r.end))
+                .or_else(|| tokens.first().map(Token::range))
+                .unwrap_or(0..0),
         };
         let mut error = error.into_error(Some(range));
         error.kind = SqlErrorKind::Syntax;

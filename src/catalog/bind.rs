@@ -202,7 +202,9 @@ impl Statements<'_> {
                 if errors.iter().all(|e| {
                     let named = !matches!(e.kind, SqlErrorKind::Binder | SqlErrorKind::Other);
                     // What is chosen at run time is not here: its names are unknown for that reason.
-                    !(named && reason.contains("chooses")) && e.range.is_some()
+                    // A text that is no SQL is none whatever there is.
+                    let unknown = named && e.kind != SqlErrorKind::Syntax;
+                    !(unknown && reason.contains("chooses")) && e.range.is_some()
                 }) =>
             {
                 Typed::Failed(errors)
@@ -216,7 +218,30 @@ impl Statements<'_> {
         let (start, end) = parsed.span();
         let samples = Samples::new(&self.request.parameters);
         let text = self.sql.get(start..end).unwrap_or_default();
-        match settle(slot, &samples, text, Slot::plan) {
+        // Which keys a relation has is not known here: it has the one that is asked for.
+        let keyed = parsed
+            .statement
+            .details
+            .conflict
+            .as_ref()
+            .is_some_and(|c| slot.add_key(&c.relation, &c.columns));
+        let planned = settle(slot, &samples, text, Slot::plan);
+        let outcome = self.planned(slot, parsed, &samples, planned);
+        if keyed {
+            slot.drop_key();
+        }
+        outcome
+    }
+
+    fn planned(
+        &self,
+        slot: &mut Slot,
+        parsed: &Parsed,
+        samples: &Samples<'_>,
+        planned: Settled<()>,
+    ) -> Typed {
+        let (start, end) = parsed.span();
+        match planned {
             Settled::Failed(error, set) => {
                 let mut probe = |text: &str| slot.plan(text, &samples.arguments(text, set));
                 return Typed::Failed(self.errors(parsed, start, end, error, &mut probe));
@@ -235,7 +260,7 @@ impl Statements<'_> {
         let Some(query) = crate::returning::as_query(self.sql, &parsed.tokens) else {
             return Typed::Opaque("the columns of `RETURNING` are not known before it runs".into());
         };
-        match settle(slot, &samples, &query, Slot::describe) {
+        match settle(slot, samples, &query, Slot::describe) {
             Settled::Ok(columns, _) => Typed::Columns(columns),
             _ => Typed::Opaque("the columns of `RETURNING` are not known before it runs".into()),
         }

@@ -25,6 +25,9 @@ struct Text {
 
 const KEPT_TEXTS: usize = 32;
 
+/// How an outcome begins that says more about the machine than about the text.
+pub(crate) const NOT_OPENED: &str = "DuckDB could not be opened";
+
 /// Types SQL in private in-memory databases that hold empty relations and reach nothing outside.
 pub struct DuckDbBinder {
     engine: String,
@@ -44,7 +47,7 @@ impl DuckDbBinder {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            engine: format!("duckdb {} {REVISION}", library_version()),
+            engine: engine_name(),
             pool: Mutex::new(Vec::new()),
             facts: OnceLock::new(),
             texts: Mutex::new(VecDeque::new()),
@@ -117,7 +120,7 @@ impl Binder for DuckDbBinder {
             statements: Vec::new(),
             errors: vec![SqlError {
                 kind: SqlErrorKind::Other,
-                message: format!("DuckDB could not be opened: {reason}"),
+                message: format!("{NOT_OPENED}: {reason}"),
                 range: None,
                 name: None,
                 candidates: Vec::new(),
@@ -130,9 +133,7 @@ impl Binder for DuckDbBinder {
             let text = self.text(slot, facts, &request.sql);
             bind::bind(slot, &text.sql, (&text.statements, &text.errors), request)
         })
-        .unwrap_or_else(|reason| {
-            BindOutcome::opaque(format!("DuckDB could not be opened: {reason}"))
-        })
+        .unwrap_or_else(|reason| BindOutcome::opaque(format!("{NOT_OPENED}: {reason}")))
     }
 
     fn lineage(&self, sql: &str, known: &dyn Fn(&RelationName) -> Option<Vec<String>>) -> Lineage {
@@ -152,6 +153,12 @@ impl Binder for DuckDbBinder {
             _ => &NONE,
         }
     }
+}
+
+/// The engine, its version and the fixed settings.
+#[must_use]
+pub fn engine_name() -> String {
+    format!("duckdb {} {REVISION}", library_version())
 }
 
 fn library_version() -> String {

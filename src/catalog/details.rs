@@ -5,14 +5,17 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use crate::analyze::is_change_word;
 use crate::facts::Facts;
 use crate::json::{Id, Node, Tree};
 use crate::request::StatementKind;
+use crate::returning::conflict;
 use crate::rows;
 use crate::tokens::{Token, to_range};
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Details {
     pub uses: Vec<ParameterUse>,
     /// Texts that are compared with a column for equality or order, or cast to a type.
@@ -23,19 +26,21 @@ pub struct Details {
     /// Common table expressions that nothing reads: the engine never binds them.
     pub unused: Vec<UnusedCte>,
     pub changes: Vec<Change>,
+    /// What an `INSERT` says to do about rows that are already there.
+    pub conflict: Option<Conflict>,
     /// Lower-case names that the statement itself gives to columns; they may hide those of relations.
     pub aliases: BTreeSet<String>,
 }
 
 /// Where a parameter stands by itself, not inside a larger expression.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ParameterUse {
     pub name: String,
     pub range: Option<Range<u32>>,
     pub place: UsePlace,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum UsePlace {
     /// Compared with a column.
     Column(Vec<String>),
@@ -54,22 +59,34 @@ pub enum UsePlace {
 }
 
 /// A text constant that must be read as something else, or be one of some values.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TextUse {
     pub text: String,
     pub range: Option<Range<u32>>,
     pub place: TextPlace,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum TextPlace {
     Column(Vec<String>),
     /// The type of a cast that has to succeed, as written.
     Cast(String),
+    /// Compared with this parameter for equality.
+    Parameter(String),
+}
+
+/// `ON CONFLICT (columns)`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Conflict {
+    /// The target as written, with its schema if it has one.
+    pub relation: String,
+    /// In lower case.
+    pub columns: BTreeSet<String>,
+    pub range: Range<u32>,
 }
 
 /// One item of a select list.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Item {
     /// The alias, or the name of the column; nothing for other expressions.
     pub name: Option<String>,
@@ -79,16 +96,18 @@ pub struct Item {
     pub column: Vec<String>,
     /// Constants that its value can be, branches of `CASE` included.
     pub constants: Vec<Constant>,
+    /// The fields of a struct that is written here.
+    pub fields: Vec<Item>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Constant {
     pub kind: ConstantKind,
     pub text: String,
     pub range: Option<Range<u32>>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ConstantKind {
     Null,
     Boolean,
@@ -97,7 +116,7 @@ pub enum ConstantKind {
 }
 
 /// How many rows a query can have.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Rows {
     #[default]
     Unknown,
@@ -105,9 +124,11 @@ pub enum Rows {
     Many(Vec<String>),
     /// The rows of one relation where all these columns equal something.
     Equal(String, Vec<String>),
+    /// As many as a `LIMIT` says, which allows more than one.
+    UpTo(String),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct UnusedCte {
     pub name: String,
     pub range: Range<u32>,
@@ -115,13 +136,13 @@ pub struct UnusedCte {
     pub until: u32,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Change {
     pub kind: ChangeKind,
     pub range: Range<u32>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ChangeKind {
     /// New rows in each call.
     Insert,
@@ -179,12 +200,20 @@ impl Reader<'_> {
             texts: self.texts(&objects),
             aliases: self.aliases(&objects),
             changes: self.changes(&objects),
+            conflict: conflict(self.sql, self.tokens),
             ..Details::default()
         };
         if let (StatementKind::Select, Some(node)) = (kind, self.node()) {
             details.items = self.items(node);
             details.rows = rows::possible(self.tree, node, self.facts);
             details.unused = self.unused(node, &objects);
+        } else if let StatementKind::Insert | StatementKind::Update | StatementKind::Delete = kind {
+            let mut returning = objects
+                .iter()
+                .filter(|id| !self.tree.list(**id, "returning_list").is_empty());
+            if let (Some(node), None) = (returning.next(), returning.next()) {
+                details.items = self.returned(*node);
+            }
         }
         details
     }

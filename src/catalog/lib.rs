@@ -9,9 +9,11 @@
 mod analyze;
 mod bind;
 mod binder;
+mod cached;
 mod details;
 mod errors;
 mod facts;
+mod files;
 mod forms;
 mod introspect;
 mod json;
@@ -32,11 +34,13 @@ mod unplaced;
 mod uses;
 mod walk;
 
-pub use binder::DuckDbBinder;
+pub use binder::{DuckDbBinder, engine_name};
+pub use cached::{CachedBinder, Memory};
 pub use details::{
-    Change, ChangeKind, Constant, ConstantKind, Details, Item, ParameterUse, Rows, TextPlace,
-    TextUse, UnusedCte, UsePlace,
+    Change, ChangeKind, Conflict, Constant, ConstantKind, Details, Item, ParameterUse, Rows,
+    TextPlace, TextUse, UnusedCte, UsePlace,
 };
+pub use files::{FileRead, describe_files, file_reads, with_relations};
 pub use introspect::{IntrospectError, introspect, snapshot_from_ddl};
 pub use lineage::{How, Lineage, OutputColumn, SourceColumn, Sources};
 pub use request::{

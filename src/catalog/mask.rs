@@ -298,7 +298,7 @@ impl Target<'_> {
                 shown: range,
                 hidden: None,
             };
-            return crate::unplaced::by_message(self, error)
+            return crate::unplaced::by_message(self.sql, self.tokens, error)
                 .map(shown)
                 .or_else(|| self.place_by_name(error, name.as_deref()?, spots))
                 .or_else(|| self.tokens.first().map(|t| shown(t.start..t.end)));

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::panic::RefUnwindSafe;
 
 use mxcp_artifact::{Column, Effects, Relation, RelationName, SqlType};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::details::Details;
 use crate::lineage::Lineage;
@@ -53,7 +53,7 @@ pub struct FunctionStub {
     pub returns: SqlType,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum BindOutcome {
     /// The columns of the last statement; empty when it returns no rows of its own.
     Bound { columns: Vec<Column> },
@@ -71,7 +71,7 @@ impl BindOutcome {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SqlError {
     pub kind: SqlErrorKind,
     /// The engine's own sentence, without its position and candidate blocks.
@@ -84,7 +84,7 @@ pub struct SqlError {
     pub candidates: Vec<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum SqlErrorKind {
     Syntax,
     UnknownTable,
@@ -98,13 +98,13 @@ pub enum SqlErrorKind {
     Other,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Analysis {
     pub statements: Vec<Statement>,
     pub errors: Vec<SqlError>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Statement {
     /// From the first to the last token, without the semicolon and surrounding comments.
     pub range: Range<u32>,
@@ -121,7 +121,7 @@ pub struct Statement {
     pub details: Details,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum StatementKind {
     Select,
     Insert,
@@ -142,7 +142,7 @@ pub enum StatementKind {
     Other(String),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TableRef {
     pub catalog: Option<String>,
     /// As written; in `a.b` the first part may also turn out to be a catalogue.

@@ -4,8 +4,11 @@
 //! statement are not visible there. Works on tokens; where a
 //! form is not recognised the answer is `None`, never a guess.
 
+use std::collections::BTreeSet;
+
+use crate::details::Conflict;
 use crate::names::chain;
-use crate::tokens::{Token, TokenKind};
+use crate::tokens::{Token, TokenKind, to_range};
 
 /// The query whose columns the statement returns.
 pub(crate) fn as_query(sql: &str, tokens: &[Token]) -> Option<String> {
@@ -124,6 +127,34 @@ fn closing(sql: &str, tokens: &[Token], open: usize) -> Option<usize> {
         }
     }
     None
+}
+
+/// `INSERT INTO t … ON CONFLICT (a, b)` with plain columns.
+pub(crate) fn conflict(sql: &str, tokens: &[Token]) -> Option<Conflict> {
+    let into = outer_word(sql, tokens, 0, &["INTO"])?;
+    let (start, last) = chain(sql, tokens, into + 1)?;
+    let relation = sql.get(start..tokens.get(last)?.end)?.to_owned();
+    let on = outer_word(sql, tokens, last, &["CONFLICT"])?;
+    if !tokens.get(on + 1)?.is_symbol(sql, "(") {
+        return None;
+    }
+    let close = closing(sql, tokens, on + 1)?;
+    let mut columns = BTreeSet::new();
+    for (i, token) in tokens.get(on + 2..close)?.iter().enumerate() {
+        match i % 2 {
+            0 => columns.insert(token.name(sql)?),
+            _ if token.is_symbol(sql, ",") => false,
+            _ => return None,
+        };
+    }
+    (!columns.is_empty()).then(|| Conflict {
+        relation,
+        columns,
+        range: to_range(
+            tokens.get(on).map_or(start, |t| t.start),
+            tokens.get(close).map_or(start, |t| t.end),
+        ),
+    })
 }
 
 #[cfg(test)]

@@ -72,7 +72,29 @@ fn one_row_of(tree: &Tree, node: Id, facts: &Facts) -> bool {
 /// How many rows a query can have, as far as its own text tells: what it reads may still be small.
 pub(crate) fn possible(tree: &Tree, node: Id, facts: &Facts) -> Rows {
     let mut ctes: Vec<(String, Id)> = Vec::new();
-    possible_node(tree, node, facts, &mut ctes, 0).unwrap_or(Rows::Unknown)
+    match possible_node(tree, node, facts, &mut ctes, 0) {
+        Some(rows) => rows,
+        None if one_row_of(tree, node, facts) => Rows::Unknown,
+        None => limit(tree, node).map_or(Rows::Unknown, Rows::UpTo),
+    }
+}
+
+/// What a `LIMIT` says that lets several rows through: a number, or a parameter.
+fn limit(tree: &Tree, node: Id) -> Option<String> {
+    let modifier = tree
+        .list(node, "modifiers")
+        .iter()
+        .find(|m| tree.text(**m, "type") == Some("LIMIT_MODIFIER"))?;
+    let value = tree.field(*modifier, "limit")?;
+    if let Some(literal) = tree.field(value, "literal") {
+        let text = tree.text(literal, "text")?;
+        return text
+            .parse::<u64>()
+            .is_ok_and(|n| n > 1)
+            .then(|| text.to_owned());
+    }
+    let name = tree.text(value, "identifier")?;
+    (tree.text(value, "class") == Some("PARAMETER")).then(|| format!("${name}"))
 }
 
 fn possible_node(
@@ -96,7 +118,8 @@ fn possible_node(
     let limited = tree
         .list(node, "modifiers")
         .iter()
-        .any(|m| tree.text(*m, "type") == Some("LIMIT_MODIFIER"));
+        .any(|m| tree.text(*m, "type") == Some("LIMIT_MODIFIER"))
+        && (depth > 0 || limit(tree, node).is_none());
     let filtered_later = ["qualify", "having", "sample"]
         .iter()
         .any(|f| tree.field(node, f).is_some());
@@ -204,6 +227,17 @@ fn reads(tree: &Tree, from: Id, relations: &mut Vec<String>) -> bool {
             "BASE_TABLE" if tree.field(from, "sample").is_none() => {
                 let name = tree.text(from, "table_name").unwrap_or_default();
                 relations.push(name.to_lowercase());
+            }
+            "TABLE_FUNCTION" if tree.field(from, "sample").is_none() => {
+                let function = tree.field(from, "function");
+                let name = function.and_then(|f| tree.text(f, "function_name"));
+                let Some(name) = name
+                    .map(str::to_lowercase)
+                    .filter(|n| Facts::reads_files(n))
+                else {
+                    return false;
+                };
+                relations.push(name);
             }
             "JOIN" => todo.extend(["right", "left"].iter().filter_map(|s| tree.field(from, s))),
             _ => return false,

@@ -103,6 +103,22 @@ impl Slot {
             })
     }
 
+    /// Gives a relation a key until [`Self::drop_key`]; says whether it did.
+    pub(crate) fn add_key(&mut self, relation: &str, columns: &BTreeSet<String>) -> bool {
+        let columns: Vec<String> = columns.iter().map(|c| quote_identifier(c)).collect();
+        self.batch(&format!(
+            "CREATE UNIQUE INDEX __mxcp_key ON {relation} ({})",
+            columns.join(", ")
+        ))
+        .is_ok()
+    }
+
+    pub(crate) fn drop_key(&mut self) {
+        if self.batch("DROP INDEX __mxcp_key").is_err() {
+            self.poisoned = true;
+        }
+    }
+
     /// Binds a statement that cannot be prepared.
     pub(crate) fn explain(&mut self, statement: &str) -> Result<(), Fail> {
         self.run("EXPLAIN ", statement)

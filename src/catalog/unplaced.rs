@@ -4,13 +4,14 @@ use std::ops::Range;
 
 use crate::errors::RawError;
 use crate::mask::{Probe, Target};
+use crate::names::unquoted;
 use crate::tokens::{Token, TokenKind};
 
 const SET_OPERATIONS: [&str; 3] = ["UNION", "EXCEPT", "INTERSECT"];
 
 /// The part of a statement that a message is about, when its form says which.
-pub(crate) fn by_message(target: &Target<'_>, error: &RawError) -> Option<Range<usize>> {
-    let (sql, tokens, message) = (target.sql, target.tokens, error.message.as_str());
+pub(crate) fn by_message(sql: &str, tokens: &[Token], error: &RawError) -> Option<Range<usize>> {
+    let message = error.message.as_str();
     let range = |token: &Token| token.start..token.end;
     let word = |words: &[&str]| {
         tokens
@@ -32,10 +33,57 @@ pub(crate) fn by_message(target: &Target<'_>, error: &RawError) -> Option<Range<
             .find(|t| t.kind == TokenKind::Number)
             .map(range);
     }
+    if let Some(name) = between(message, "window \"", "\" does not exist") {
+        let over = |pair: &&[Token]| {
+            pair[0].is_word(sql, "OVER")
+                && pair[1]
+                    .name(sql)
+                    .is_some_and(|n| n.eq_ignore_ascii_case(name))
+        };
+        return tokens.windows(2).find(over).map(|pair| range(&pair[1]));
+    }
+    if let Some(name) = between(message, "duplicate CTE name \"", "\"") {
+        let defined = |pair: &&[Token]| {
+            pair[0]
+                .name(sql)
+                .is_some_and(|n| n.eq_ignore_ascii_case(name))
+                && (pair[1].is_word(sql, "AS") || pair[1].is_symbol(sql, "("))
+        };
+        return tokens
+            .windows(2)
+            .filter(defined)
+            .nth(1)
+            .map(|pair| range(&pair[0]));
+    }
+    if message.contains("not supported in ORDER BY") {
+        let by = |pair: &[Token]| pair[0].is_word(sql, "ORDER") && pair[1].is_word(sql, "BY");
+        let from = tokens.windows(2).rposition(by)?;
+        let what = |t: &&Token| match message.starts_with("parameter") {
+            true => t.kind == TokenKind::Parameter,
+            false => matches!(t.kind, TokenKind::String | TokenKind::Number),
+        };
+        return tokens.get(from + 2..)?.iter().find(what).map(range);
+    }
+    if message.contains("QUALIFY") {
+        return word(&["QUALIFY"]);
+    }
+    // A text constant that the engine quotes: `extract specifier "monthz" not recognized`.
+    if let Some(text) = between(message, "specifier \"", "\"") {
+        let same = |t: &&Token| {
+            t.kind == TokenKind::String
+                && unquoted(t, sql).is_some_and(|u| u.eq_ignore_ascii_case(text))
+        };
+        return tokens.iter().find(same).map(range);
+    }
     if message.contains("conflict target") || message.contains("ON CONFLICT") {
         return word(&["CONFLICT"]);
     }
     None
+}
+
+fn between<'m>(message: &'m str, before: &str, after: &str) -> Option<&'m str> {
+    let (_, rest) = message.split_once(before)?;
+    rest.split_once(after).map(|(name, _)| name)
 }
 
 /// Of several set operations the one whose sides differ: the statement is bound with ever more of

@@ -107,18 +107,32 @@ impl Reader<'_> {
                 "COMPARISON" => {
                     let (left, right) = (tree.field(*id, "left"), tree.field(*id, "right"));
                     if let (Some(left), Some(right)) = (left, right) {
+                        let equal = matches!(
+                            tree.text(*id, "type").unwrap_or_default(),
+                            "COMPARE_EQUAL" | "COMPARE_NOTEQUAL"
+                        );
                         for (one, other) in [(left, right), (right, left)] {
                             if let Some(column) = self.column(other) {
                                 note(one, TextPlace::Column(column));
+                            } else if let (true, Some(name)) = (equal, self.parameter(other)) {
+                                note(one, TextPlace::Parameter(name.to_owned()));
                             }
                         }
                     }
                 }
                 "OPERATOR" if tree.text(*id, "type") == Some("COMPARE_IN") => {
                     let children = tree.list(*id, "children");
-                    if let Some(column) = children.first().and_then(|c| self.column(*c)) {
+                    let first = children.first();
+                    let place = first
+                        .and_then(|c| self.column(*c))
+                        .map(TextPlace::Column)
+                        .or_else(|| {
+                            let name = first.and_then(|c| self.parameter(*c))?;
+                            Some(TextPlace::Parameter(name.to_owned()))
+                        });
+                    if let Some(place) = place {
                         for child in children.iter().skip(1) {
-                            note(*child, TextPlace::Column(column.clone()));
+                            note(*child, place.clone());
                         }
                     }
                 }
@@ -209,8 +223,21 @@ impl Reader<'_> {
                 .collect(),
             _ => vec![tree.list(node, "select_list").to_vec()],
         };
+        let by_name = self
+            .tokens
+            .windows(2)
+            .any(|w| w[0].is_word(self.sql, "BY") && w[1].is_word(self.sql, "NAME"));
         for row in rows {
             for (i, value) in row.into_iter().enumerate() {
+                if by_name {
+                    if let Some(column) = tree.text(value, "alias") {
+                        note(
+                            value,
+                            UsePlace::Assigned(vec![table.to_owned(), column.to_owned()]),
+                        );
+                    }
+                    continue;
+                }
                 let place = match (columns.get(i), columns.is_empty()) {
                     (Some(column), _) => {
                         UsePlace::Assigned(vec![table.to_owned(), (*column).to_owned()])
@@ -235,25 +262,114 @@ impl Reader<'_> {
     }
 
     pub(crate) fn items(&self, node: Id) -> Vec<Item> {
+        self.items_of(node, "select_list", &mut Vec::new(), 0)
+    }
+
+    pub(crate) fn returned(&self, node: Id) -> Vec<Item> {
+        self.items_of(node, "returning_list", &mut Vec::new(), 0)
+    }
+
+    fn items_of(
+        &self,
+        node: Id,
+        list: &str,
+        ctes: &mut Vec<(String, Id)>,
+        depth: usize,
+    ) -> Vec<Item> {
         let tree = self.tree;
-        tree.list(node, "select_list")
-            .iter()
-            .map(|id| {
-                let column = self.column(*id).unwrap_or_default();
-                let class = tree.text(*id, "class").unwrap_or_default();
-                Item {
-                    name: tree
-                        .text(*id, "alias")
-                        .map(str::to_owned)
-                        .or_else(|| column.last().cloned()),
-                    // A struct may be taken apart, and `COLUMNS` stands inside expressions too.
-                    is_star: class == "STAR" || self.has_star(*id),
-                    range: self.range(*id),
-                    column,
-                    constants: self.constants(*id),
+        if let Some(map) = tree.field(node, "cte_map") {
+            for entry in tree.list(map, "map") {
+                let body = tree
+                    .field(*entry, "value")
+                    .and_then(|v| tree.field(v, "query_node"));
+                if let (Some(name), Some(body)) = (tree.text(*entry, "key"), body) {
+                    ctes.push((name.to_lowercase(), body));
                 }
-            })
-            .collect()
+            }
+        }
+        let mut items: Vec<Item> = tree
+            .list(node, list)
+            .iter()
+            .map(|id| self.item(*id))
+            .collect();
+        // A column of the one query that is read has the constants that it has there.
+        if let Some(from) = tree.field(node, "from_table").filter(|_| depth < 10)
+            && let Some(inner) = self.query_of(from, ctes)
+            && items.iter().any(|i| !i.column.is_empty())
+        {
+            let inner = self.items_of(inner, "select_list", ctes, depth + 1);
+            for item in &mut items {
+                let Some(name) = item.column.last() else {
+                    continue;
+                };
+                let mut same = inner.iter().filter(|i| {
+                    i.is_star
+                        || i.name
+                            .as_ref()
+                            .is_some_and(|n| n.eq_ignore_ascii_case(name))
+                });
+                if let (Some(source), None) = (same.next(), same.next())
+                    && !source.is_star
+                {
+                    item.constants = source.constants.clone();
+                    item.fields = source.fields.clone();
+                }
+            }
+        }
+        items
+    }
+
+    /// The query whose rows a `FROM` is made of, when it is a single one without column names of its own.
+    fn query_of(&self, from: Id, ctes: &[(String, Id)]) -> Option<Id> {
+        let tree = self.tree;
+        if !tree.texts(from, "column_name_alias").is_empty() {
+            return None;
+        }
+        match tree.text(from, "type")? {
+            "SUBQUERY" => tree.field(tree.field(from, "subquery")?, "node"),
+            "BASE_TABLE" if tree.text(from, "schema_name").is_none() => {
+                let name = tree.text(from, "table_name")?.to_lowercase();
+                ctes.iter()
+                    .rev()
+                    .find(|(n, _)| *n == name)
+                    .map(|(_, id)| *id)
+            }
+            _ => None,
+        }
+        .filter(|node| tree.text(*node, "type") == Some("SELECT_NODE"))
+    }
+
+    fn item(&self, id: Id) -> Item {
+        let tree = self.tree;
+        let column = self.column(id).unwrap_or_default();
+        let class = tree.text(id, "class").unwrap_or_default();
+        let function = tree.text(id, "function_name").unwrap_or_default();
+        let fields = match (class, function) {
+            ("FUNCTION", "struct_pack") => tree
+                .list(id, "arguments")
+                .iter()
+                .filter_map(|argument| {
+                    let mut item = self.item(tree.field(*argument, "expression")?);
+                    if let Some(name) = tree.text(*argument, "name") {
+                        item.name = Some(name.to_owned());
+                    }
+                    Some(item)
+                })
+                .collect(),
+            _ => Vec::new(),
+        };
+        Item {
+            name: tree
+                .text(id, "alias")
+                .map(str::to_owned)
+                .or_else(|| column.last().cloned()),
+            // A struct may be taken apart, and `COLUMNS` stands inside expressions too.
+            is_star: class == "STAR" || self.has_star(id),
+            range: self.range(id),
+            column,
+            constants: self.constants(id),
+            fields,
+        }
     }
 
     fn has_star(&self, id: Id) -> bool {

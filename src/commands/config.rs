@@ -67,7 +67,42 @@ pub(crate) fn load() -> Result<ConfigFile, Failure> {
     Ok(ConfigFile { raw })
 }
 
+/// How the server is reached, when the command line does not say.
+#[derive(Debug)]
+pub(crate) struct HttpConfig {
+    pub(crate) provider: Option<String>,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) stateless: bool,
+}
+
 impl ConfigFile {
+    /// The section `transport`, references resolved.
+    pub(crate) fn http(&self) -> Result<HttpConfig, Failure> {
+        let mut transport = self.raw.get("transport").cloned().unwrap_or(Value::Null);
+        resolve_value(&mut transport)?;
+        let http = transport.get("http").cloned().unwrap_or(Value::Null);
+        let port = match http.get("port") {
+            None | Some(Value::Null) => 8000,
+            // A reference to an environment variable leaves text behind.
+            Some(port) => port.to_string().trim_matches('"').parse().map_err(|_| {
+                Failure::new(format!(
+                    "`transport.http.port` of the user configuration is {port}"
+                ))
+                .help("it is a whole number up to 65535")
+            })?,
+        };
+        let text = |value: &Value, key: &str| Some(value.get(key)?.as_str()?.to_owned());
+        Ok(HttpConfig {
+            provider: text(&transport, "provider"),
+            host: text(&http, "host").unwrap_or_else(|| "localhost".to_owned()),
+            port,
+            stateless: http.get("stateless").is_some_and(|stateless| {
+                stateless == &Value::Bool(true) || stateless.as_str() == Some("true")
+            }),
+        })
+    }
+
     fn project<'a>(&'a self, project: &str) -> Option<&'a Map<String, Value>> {
         self.raw
             .get("projects")?

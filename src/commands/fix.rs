@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mxcp_base::{Diagnostic, Edit, Severity, System as _};
+use mxcp_compiler::diagnostics::project_diagnostics;
 
 use super::output::Failure;
 use super::session::Session;
@@ -44,7 +45,7 @@ pub(crate) fn apply(
     let mut applied = Vec::new();
     let mut refused: BTreeSet<(Identity, String)> = BTreeSet::new();
     for _ in 0..ROUNDS {
-        let before = session.diagnostics();
+        let before = project_diagnostics(&session.db);
         let known = counts(&before);
         let mut progress = false;
         for diagnostic in &before {
@@ -70,7 +71,7 @@ pub(crate) fn apply(
             for (path, text) in &changes {
                 session.db.set_text(path, text);
             }
-            if improves(&known, &counts(&session.diagnostics()), &key.0) {
+            if improves(&known, &counts(&project_diagnostics(&session.db)), &key.0) {
                 for (path, text) in undo {
                     originals.entry(path).or_insert(text);
                 }

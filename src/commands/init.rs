@@ -78,6 +78,15 @@ tool:
       result: Hello, World!
 ";
 
+/// What the commands write and nobody wants in the history.
+const IGNORED: &str = "\
+/target/
+/.mxcp/
+/data/*.duckdb*
+/audit/
+__pycache__/
+";
+
 pub(crate) fn run(args: &Args) -> u8 {
     match init(args) {
         Ok(text) => {
@@ -127,6 +136,7 @@ fn init(args: &Args) -> Result<String, Failure> {
         profile: &args.profile,
     })
     .map_err(|e| Failure::new(format!("{SITE_FILE} cannot be written: {e}")))?;
+    files.push((".gitignore", IGNORED.to_owned()));
     // Last: a folder with a site file is a project.
     files.push((SITE_FILE, site));
     let mut out = format!(

@@ -23,6 +23,7 @@ pub(crate) struct Args {
     debug: bool,
 }
 
+#[derive(serde::Serialize, serde::Deserialize)]
 struct Entry {
     path: String,
     kind: Option<EndpointKind>,
@@ -39,7 +40,7 @@ pub(crate) fn run(args: &Args) -> u8 {
     if let Err(failure) = session.check_site() {
         return output::fail(args.json_output, &failure);
     }
-    let entries = entries(&session);
+    let entries = session.remembered("list", || entries(&session));
     let failed = entries.iter().any(|e| e.error.is_some());
     if args.json_output {
         let endpoints: Vec<Value> = entries

@@ -4,6 +4,7 @@
 //! Exit codes: 0 done and clean, 1 errors found or the command failed, 2 bad usage.
 
 mod build;
+mod cache;
 mod config;
 mod dbt;
 mod explain;
@@ -69,6 +70,8 @@ enum Command {
     Serve(serve::Args),
     /// Build the dbt layer: seeds, models and data tests
     Dbt(dbt::Args),
+    /// Write profiles.yml for an installed dbt
+    DbtConfig(dbt::ConfigArgs),
     /// Explain a diagnostic code
     Explain(explain::Args),
     /// Print the JSON Schema of a kind of file
@@ -78,14 +81,13 @@ enum Command {
 }
 
 /// Commands of the Python product that have no counterpart here yet.
-const PLANNED: [&str; 7] = [
+const PLANNED: [&str; 6] = [
     "lint",
     "evals",
     "drift-snapshot",
     "drift-check",
     "log",
     "log-cleanup",
-    "dbt-config",
 ];
 
 fn unknown(args: &[OsString]) -> u8 {
@@ -116,6 +118,10 @@ fn unknown(args: &[OsString]) -> u8 {
 
 /// Runs the command line and returns its exit code.
 pub(crate) fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
+    let args: Vec<OsString> = args.into_iter().collect();
+    if let Some(code) = dbt::wants_dbt_core(&args) {
+        return code;
+    }
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
@@ -134,6 +140,7 @@ pub(crate) fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Test(args) => test::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Dbt(args) => dbt::run(&args),
+        Command::DbtConfig(args) => dbt::configure(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Other(args) => unknown(&args),

@@ -40,7 +40,7 @@ pub(crate) struct Args {
 }
 
 /// Options of every command that opens the database.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Common {
     /// Profile to use instead of the site file's own
     #[arg(long)]

@@ -10,14 +10,20 @@ use mxcp_artifact::lock::LOCK_PATH;
 use mxcp_artifact::{CatalogSnapshot, Lock, Manifest};
 use mxcp_base::render::Sources;
 use mxcp_base::{Content, Diagnostic, FileSet, OsSystem, Severity, System as _, codes};
-use mxcp_catalog::{DuckDbBinder, IntrospectError, introspect};
+use mxcp_catalog::{CachedBinder, DuckDbBinder, IntrospectError, describe_files, introspect};
 use mxcp_compiler::diagnostics::{file_diagnostics, project_diagnostics};
 use mxcp_compiler::documents::{site, unread_sources};
-use mxcp_compiler::inputs::{DatabaseProblem, Environment, set_environment, set_profile};
+use mxcp_compiler::inputs::{
+    DatabaseProblem, DbtInputs, Environment, fingerprint, set_environment, set_profile,
+};
 use mxcp_compiler::site::SITE_FILE;
+use mxcp_compiler::sql::files::project_file_reads;
 use mxcp_compiler::{CompilerDatabase, is_source_file};
 use mxcp_runtime::Snapshot;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
+use super::cache::Cache;
 use super::config::{self, ConfigFile};
 use super::output::{self, Failure};
 
@@ -28,10 +34,15 @@ pub(crate) struct Session {
     /// The active profile.
     pub(crate) profile: String,
     pub(crate) config: ConfigFile,
+    cache: Arc<Cache>,
     /// Another process holds the database for writing.
     pub(crate) in_use: bool,
     /// The copy of it that was read instead.
     pub(crate) snapshot: Cell<Option<Snapshot>>,
+    /// Of a command that runs the dbt layer.
+    pub(crate) dbt: DbtInputs,
+    /// The database that `profiles.yml` names.
+    pub(crate) dbt_database: Option<PathBuf>,
 }
 
 /// A larger database is not copied only to see its tables; the lock remembers them.
@@ -47,12 +58,18 @@ impl Session {
 
     /// Opens the project without looking at its database: enough where no SQL is bound.
     pub(crate) fn open_sources(profile: Option<&str>) -> Result<Self, Failure> {
-        let root = find_root()?;
+        Self::open_at(find_root()?, profile)
+    }
+
+    /// Opens the sources of a project whose root is known.
+    pub(crate) fn open_at(root: PathBuf, profile: Option<&str>) -> Result<Self, Failure> {
         let system = OsSystem::new(&root);
-        let mut db = CompilerDatabase::new(Arc::new(DuckDbBinder::new()));
+        let cache = Arc::new(Cache::new(system.clone()));
+        let binder = CachedBinder::new(DuckDbBinder::new(), cache.clone());
+        let mut db = CompilerDatabase::new(Arc::new(binder));
         db.sync_files(read_sources(&root, &system, &BTreeSet::new())?);
         // A source may be named in any way; only the endpoints know which files are theirs.
-        let named = unread_sources(&db);
+        let named = cache.remembered("named sources", &fingerprint(&db), || unread_sources(&db));
         if named.iter().any(|path| root.join(path).is_file()) {
             db.sync_files(read_sources(&root, &system, &named)?);
         }
@@ -70,8 +87,11 @@ impl Session {
             db,
             profile,
             config,
+            cache,
             in_use: false,
             snapshot: Cell::new(None),
+            dbt: DbtInputs::default(),
+            dbt_database: None,
         })
     }
 
@@ -84,6 +104,9 @@ impl Session {
 
     /// The file of the active profile's database.
     pub(crate) fn database(&self) -> PathBuf {
+        if let Some(path) = &self.dbt_database {
+            return path.clone();
+        }
         if let Some(path) = std::env::var_os("MXCP_DUCKDB_PATH").filter(|p| !p.is_empty()) {
             return std::path::absolute(&path).unwrap_or_else(|_| path.into());
         }
@@ -120,6 +143,8 @@ impl Session {
             database_problem,
             user_profiles: self.config.profiles(project),
             secret_names: Some(self.config.secret_names(project)),
+            dbt: self.dbt.clone(),
+            files: describe_files(&self.root, &project_file_reads(&self.db)),
         }
     }
 
@@ -156,7 +181,17 @@ impl Session {
     }
 
     pub(crate) fn diagnostics(&self) -> Vec<Diagnostic> {
-        project_diagnostics(&self.db)
+        self.remembered("diagnostics", || project_diagnostics(&self.db))
+    }
+
+    /// What `work` finds out from the graph alone, if an earlier run did not find it out already.
+    pub(crate) fn remembered<T: Serialize + DeserializeOwned>(
+        &self,
+        question: &str,
+        work: impl FnOnce() -> T,
+    ) -> T {
+        self.cache
+            .remembered(question, &fingerprint(&self.db), work)
     }
 
     pub(crate) fn manifest(&self) -> Option<Manifest> {

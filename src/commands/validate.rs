@@ -1,4 +1,4 @@
-//! `mxcp validate [FILE]`: checks and reports; runs nothing and writes nothing.
+//! `mxcp validate [FILE]`: checks and reports; runs nothing, and writes nothing but `.mxcp/cache`.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
@@ -187,6 +187,18 @@ fn concerns(d: &Diagnostic, path: &str, session: &Session) -> bool {
     mxcp_compiler::diagnostics::file_diagnostics(&session.db, file).contains(d)
 }
 
+fn endpoint_paths(session: &Session) -> Vec<String> {
+    let db = &session.db;
+    let files = FileSet::get(db).files(db).iter();
+    files
+        .filter(|(_, file)| {
+            matches!(document_kind(db, **file), DocumentKind::Endpoint(_))
+                && endpoint_def(db, **file).is_some_and(|d| d.enabled)
+        })
+        .map(|(path, _)| path.clone())
+        .collect()
+}
+
 /// What each file to report on has to say: endpoints always, other files when something is wrong.
 fn by_file<'a>(
     session: &Session,
@@ -194,11 +206,9 @@ fn by_file<'a>(
     only: Option<&str>,
 ) -> BTreeMap<String, Vec<&'a Diagnostic>> {
     let mut map: BTreeMap<String, Vec<&Diagnostic>> = BTreeMap::new();
-    for (path, file) in FileSet::get(&session.db).files(&session.db) {
-        let is_endpoint = matches!(document_kind(&session.db, *file), DocumentKind::Endpoint(_))
-            && endpoint_def(&session.db, *file).is_some_and(|d| d.enabled);
-        if is_endpoint && only.is_none_or(|o| o == path) {
-            map.insert(path.clone(), Vec::new());
+    for path in session.remembered("endpoint paths", || endpoint_paths(session)) {
+        if only.is_none_or(|o| o == path) {
+            map.insert(path, Vec::new());
         }
     }
     for d in diagnostics {

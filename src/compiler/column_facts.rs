@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mxcp_artifact::dbt::ConstraintKind;
 use mxcp_artifact::{RelationKind, RelationName};
+use mxcp_base::{FileSet, SourceFile, paths};
 use mxcp_catalog::Rows;
 
 use crate::Db;
 use crate::documents::{DocumentKind, document_kind};
 use crate::inputs::Settings;
-use crate::models::{model_for_relation, node_properties, render_model};
+use crate::models::{model_for_relation, node_config, node_properties, render_model};
 use crate::relations::RelationKey;
 use crate::sql::{SqlText, analyze_sql};
 
@@ -23,6 +24,8 @@ pub struct ColumnFacts {
     pub accepted: BTreeMap<String, Vec<String>>,
     /// Whether several columns together are promised to be unique, or something of the kind.
     pub other_keys: bool,
+    /// The keys that the relation is built with; nothing when they may come from elsewhere.
+    pub keys: Option<Vec<BTreeSet<String>>>,
     /// Whether the relation holds all rows of something, as far as can be told.
     pub many: bool,
 }
@@ -46,6 +49,7 @@ pub fn column_facts<'db>(db: &'db dyn Db, key: RelationKey<'db>) -> ColumnFacts 
             }
         }
     };
+    facts.keys = keys(db, file);
     let Some(properties) = node_properties(db, file) else {
         return facts;
     };
@@ -96,4 +100,45 @@ pub fn facts_of<'db>(db: &'db dyn Db, name: &str) -> &'db ColumnFacts {
         db,
         RelationKey::new(db, RelationName::main(name.to_lowercase())),
     )
+}
+
+/// The unique indexes and constraints of a model or seed that becomes a table.
+fn keys(db: &dyn Db, file: SourceFile) -> Option<Vec<BTreeSet<String>>> {
+    let config = &node_config(db, file).0;
+    let is_seed = document_kind(db, file) == DocumentKind::DbtSeed;
+    let is_table = matches!(config.materialized.as_str(), "table" | "incremental");
+    let hooked = !config.pre_hooks.is_empty() || !config.post_hooks.is_empty();
+    if !(is_seed || is_table) || hooked || *indexes_elsewhere(db) {
+        return None;
+    }
+    let folded = |names: &[String]| names.iter().map(|n| n.trim().to_lowercase()).collect();
+    let mut keys: Vec<BTreeSet<String>> = config
+        .indexes
+        .iter()
+        .filter(|index| index.unique)
+        .map(|index| folded(&index.columns))
+        .collect();
+    let unique = |kind| matches!(kind, ConstraintKind::Unique | ConstraintKind::PrimaryKey);
+    if let Some(properties) = node_properties(db, file) {
+        let props = &properties.props;
+        let listed = props.constraints.iter().filter(|c| unique(c.kind));
+        keys.extend(listed.map(|c| folded(&c.columns)));
+        for column in &props.columns {
+            if column.spec.constraints.iter().any(|c| unique(c.kind)) {
+                keys.push(BTreeSet::from([column.spec.name.to_lowercase()]));
+            }
+        }
+    }
+    Some(keys)
+}
+
+/// Whether some code of the project makes keys by itself.
+#[salsa::tracked]
+fn indexes_elsewhere(db: &dyn Db) -> bool {
+    FileSet::get(db).files(db).iter().any(|(path, file)| {
+        matches!(paths::extension(path), "py" | "sql" | "yml") && {
+            let text = file.text(db).to_lowercase();
+            text.contains("unique index") || text.contains("add primary key")
+        }
+    })
 }

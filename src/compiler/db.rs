@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use mxcp_base::{Content, FileSet, SourceFile, files};
 use mxcp_catalog::Binder;
 
-use crate::inputs::{DbtOptions, Environment, Settings};
+use crate::inputs::{Environment, Settings};
 
 #[salsa::db]
 pub trait Db: salsa::Database {
@@ -66,7 +66,7 @@ impl CompilerDatabase {
 
     fn prepare(&mut self) {
         FileSet::new(self, std::collections::BTreeMap::new());
-        Settings::new(self, None, Environment::default(), DbtOptions::default());
+        Settings::new(self, None, Environment::default());
     }
 
     /// The queries that ran since the last call, as `query(Id(n))`.

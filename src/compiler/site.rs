@@ -218,14 +218,18 @@ fn lower_limits(node: Option<Node<'_>>) -> Limits {
             .and_then(|n| n.as_i64())
             .and_then(|n| u64::try_from(n).ok())
     };
-    if let Some(rows) = number("rows") {
-        limits.rows = rows;
-    }
-    if let Some(bytes) = number("bytes") {
-        limits.bytes = bytes;
-    }
-    if let Some(timeout) = number("timeout_ms") {
-        limits.timeout_ms = timeout;
+    for (key, limit) in [
+        ("rows", &mut limits.rows),
+        ("bytes", &mut limits.bytes),
+        ("timeout_ms", &mut limits.timeout_ms),
+        ("concurrent_calls", &mut limits.concurrent_calls),
+        ("queue", &mut limits.queue),
+        ("body_bytes", &mut limits.body_bytes),
+        ("sessions", &mut limits.sessions),
+    ] {
+        if let Some(value) = number(key) {
+            *limit = value;
+        }
     }
     limits
 }

@@ -17,6 +17,7 @@ use crate::inputs::Settings;
 use crate::lower::endpoint::Language;
 use crate::relations::{RelationKey, RelationSchema, relation_schema};
 
+pub mod files;
 mod late;
 
 /// An SQL text as a query key.
@@ -155,6 +156,11 @@ pub fn bind_text(
     text: &str,
     parameters: &[(String, Option<SqlType>)],
 ) -> (Bound, Vec<RelationName>) {
+    let replaced = mxcp_catalog::with_relations(text, files::file_columns(db));
+    let (text, of_files) = match &replaced {
+        Some((text, columns)) => (text.as_str(), Some(columns)),
+        None => (text, None),
+    };
     let key = SqlText::new(db, text.to_owned());
     let analysis = analyze_sql(db, key);
     if !analysis.errors.is_empty() {
@@ -174,8 +180,19 @@ pub fn bind_text(
         .find(|name| database_macros(db).contains(*name))
         .map(|name| format!("`{name}` is a macro of the database"));
     let mut poisoned = false;
+    let mut file_relations: Vec<Relation> = Vec::new();
     for table in analysis.statements.iter().flat_map(|s| &s.relations) {
         let name = relation_name(table);
+        if let Some(columns) = of_files.and_then(|files| files.get(&table.name))
+            && table.schema.is_none()
+        {
+            file_relations.push(Relation {
+                name,
+                kind: RelationKind::Table,
+                columns: columns.clone(),
+            });
+            continue;
+        }
         let name = in_own_catalog(db, name);
         let mut schema = relation_schema(db, RelationKey::new(db, name.folded()));
         if *schema == RelationSchema::Unknown && is_own_catalog(db, name.catalog.as_deref()) {
@@ -222,7 +239,7 @@ pub fn bind_text(
             .iter()
             .map(|(name, ty)| (name.clone(), ty.clone().unwrap_or(SqlType::Null)))
             .collect(),
-        relations: relations.into_values().collect(),
+        relations: relations.into_values().chain(file_relations).collect(),
         functions: runtime_functions(db),
     };
     let outcome = bind_query(db, BindKey::new(db, request));

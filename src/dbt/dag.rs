@@ -1,53 +1,72 @@
-//! The dependency graph over a `DbtGraph`'s nodes, by their position in it. Dependencies on nodes
-//! that are not in the graph (sources) are left out.
+//! The dependency graph over a project's resources, by their position in unique id order.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mxcp_artifact::dbt::{DbtGraph, NodeKind};
+use mxcp_artifact::dbt::{DbtGraph, NodeKind, NodeSpec};
 use petgraph::Direction;
 use petgraph::algo::{tarjan_scc, toposort};
 use petgraph::graph::{DiGraph, NodeIndex};
 
 use crate::RunError;
+use crate::resource::Resource;
 
 #[derive(Clone)]
-pub(crate) struct Dag {
-    /// Node weights are unused: index `i` is `graph.nodes[i]`. Edges go from a node to its dependants.
+pub(crate) struct Dag<'g> {
+    /// Sorted by unique id.
+    pub(crate) resources: Vec<Resource<'g>>,
+    positions: BTreeMap<&'g str, usize>,
+    /// Node weights are unused: index `i` is `resources[i]`. Edges go from a resource to its dependants.
     edges: DiGraph<(), ()>,
-    /// Every node after all that it depends on.
+    /// Every resource after all that it depends on.
     order: Vec<usize>,
 }
 
-impl Dag {
-    pub(crate) fn new(graph: &DbtGraph) -> Result<Self, RunError> {
-        let positions: BTreeMap<&str, usize> = graph
+impl<'g> Dag<'g> {
+    pub(crate) fn new(graph: &'g DbtGraph) -> Result<Self, RunError> {
+        let mut resources: Vec<Resource<'g>> = graph
             .nodes
             .iter()
+            .map(Resource::Node)
+            .chain(graph.sources.iter().map(Resource::Source))
+            .chain(graph.exposures.iter().map(Resource::Exposure))
+            .collect();
+        resources.sort_by_key(|resource| resource.unique_id());
+        let positions: BTreeMap<&str, usize> = resources
+            .iter()
             .enumerate()
-            .map(|(i, node)| (node.unique_id.as_str(), i))
+            .map(|(i, resource)| (resource.unique_id(), i))
             .collect();
         let mut edges = DiGraph::new();
-        for _ in &graph.nodes {
+        for _ in &resources {
             edges.add_node(());
         }
-        for (i, node) in graph.nodes.iter().enumerate() {
-            for parent in &node.depends_on {
+        for (i, resource) in resources.iter().enumerate() {
+            for parent in resource.depends_on() {
                 if let Some(&parent) = positions.get(parent.as_str()) {
                     edges.update_edge(NodeIndex::new(parent), NodeIndex::new(i), ());
                 }
             }
         }
-        let order = sorted(&edges).ok_or_else(|| cycle(graph, &edges))?;
-        Ok(Self { edges, order })
+        let order = sorted(&edges).ok_or_else(|| cycle(&resources, &edges))?;
+        Ok(Self {
+            resources,
+            positions,
+            edges,
+            order,
+        })
     }
 
     /// Makes every node wait for the tests of its ancestors: a test precedes the nodes that descend
     /// from all it looks at. Those already come after the test's own parents, so no cycle arises.
     #[must_use]
-    pub(crate) fn with_test_edges(mut self, graph: &DbtGraph) -> Self {
-        let is_test = |i: usize| graph.nodes[i].kind() == NodeKind::Test;
+    pub(crate) fn with_test_edges(mut self) -> Self {
+        let is_data_test = |i: usize| {
+            self.resources[i]
+                .node()
+                .is_some_and(|node| node.kind() == NodeKind::Test)
+        };
         let mut added = Vec::new();
-        for test in (0..graph.nodes.len()).filter(|&i| is_test(i)) {
+        for test in (0..self.resources.len()).filter(|&i| is_data_test(i)) {
             let parents: Vec<usize> = self.parents(test).collect();
             let waiting: BTreeSet<usize> = match parents.as_slice() {
                 [] => continue,
@@ -65,9 +84,12 @@ impl Dag {
             added.extend(
                 waiting
                     .into_iter()
-                    .filter(|&i| !is_test(i))
+                    .filter(|&i| !self.resources[i].is_test())
                     .map(|i| (test, i)),
             );
+        }
+        for unit in 0..self.resources.len() {
+            self.put_before_its_model(unit);
         }
         for (test, node) in added {
             self.edges
@@ -77,6 +99,34 @@ impl Dag {
             self.order = order;
         }
         self
+    }
+
+    /// A unit test needs what its model reads, and the model waits for the verdict.
+    fn put_before_its_model(&mut self, unit: usize) {
+        let Some(NodeSpec::UnitTest(spec)) = self.resources[unit].node().map(|node| &node.spec)
+        else {
+            return;
+        };
+        let Some(&model) = self.positions.get(spec.model.as_str()) else {
+            return;
+        };
+        let (unit, model) = (NodeIndex::new(unit), NodeIndex::new(model));
+        if let Some(edge) = self.edges.find_edge(model, unit) {
+            self.edges.remove_edge(edge);
+        }
+        let parents: Vec<NodeIndex> = self
+            .edges
+            .neighbors_directed(model, Direction::Incoming)
+            .filter(|&parent| parent != unit && !self.resources[parent.index()].is_test())
+            .collect();
+        for parent in parents {
+            self.edges.update_edge(parent, unit, ());
+        }
+        self.edges.update_edge(unit, model, ());
+    }
+
+    pub(crate) fn position(&self, unique_id: &str) -> Option<usize> {
+        self.positions.get(unique_id).copied()
     }
 
     pub(crate) fn order(&self) -> &[usize] {
@@ -148,7 +198,7 @@ fn sorted(edges: &DiGraph<(), ()>) -> Option<Vec<usize>> {
         .map(|order| order.into_iter().map(NodeIndex::index).collect())
 }
 
-fn cycle(graph: &DbtGraph, edges: &DiGraph<(), ()>) -> RunError {
+fn cycle(resources: &[Resource<'_>], edges: &DiGraph<(), ()>) -> RunError {
     let mut members: Vec<usize> = tarjan_scc(edges)
         .into_iter()
         .map(|part| part.into_iter().map(NodeIndex::index).collect::<Vec<_>>())
@@ -163,7 +213,7 @@ fn cycle(graph: &DbtGraph, edges: &DiGraph<(), ()>) -> RunError {
     RunError::Cycle {
         nodes: members
             .into_iter()
-            .map(|i| graph.nodes[i].name.clone())
+            .map(|i| resources[i].name().to_owned())
             .collect(),
     }
 }

@@ -1,15 +1,13 @@
-//! The database side of a run: opening the file, knowing what it holds, and transactions that are
+//! The database side of a run: opening the file, handing out connections, and transactions that are
 //! tried again when two nodes get in each other's way.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::Duration;
 
 use duckdb::Connection;
-use mxcp_artifact::catalog::{quote_identifier, quote_literal};
-use mxcp_artifact::dbt::Node;
-use mxcp_artifact::{RelationKind, RelationName};
+use mxcp_artifact::catalog::quote_literal;
 
 use crate::{Options, RunError};
 
@@ -18,7 +16,7 @@ use crate::{Options, RunError};
 pub(crate) struct Failure {
     pub(crate) message: String,
     /// Another transaction was in the way: the same work may succeed now.
-    conflict: bool,
+    pub(crate) conflict: bool,
 }
 
 impl Failure {
@@ -46,17 +44,68 @@ impl From<duckdb::Error> for Failure {
     }
 }
 
-pub(crate) fn open(options: &Options) -> Result<Connection, RunError> {
-    let failed = |message: &str| RunError::opening(&options.database, message);
-    if let Some(folder) = options.database.parent()
-        && !folder.as_os_str().is_empty()
-    {
-        std::fs::create_dir_all(folder).map_err(|error| failed(&error.to_string()))?;
+/// The open database. It can be closed for a while, when no connection is in use.
+pub(crate) struct Database {
+    path: PathBuf,
+    root: PathBuf,
+    setup: Vec<String>,
+    open: Mutex<Option<Connection>>,
+}
+
+impl Database {
+    pub(crate) fn open(options: &Options) -> Result<Self, RunError> {
+        if let Some(folder) = options.database.parent()
+            && !folder.as_os_str().is_empty()
+        {
+            std::fs::create_dir_all(folder)
+                .map_err(|error| RunError::opening(&options.database, &error.to_string()))?;
+        }
+        let database = Self {
+            path: options.database.clone(),
+            root: options.root.clone(),
+            setup: options.setup.clone(),
+            open: Mutex::new(None),
+        };
+        database.reopen()?;
+        Ok(database)
     }
-    let connection =
-        Connection::open(&options.database).map_err(|error| failed(&error.to_string()))?;
-    search_below(&connection, &options.root)?;
-    Ok(connection)
+
+    fn lock(&self) -> MutexGuard<'_, Option<Connection>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn connect(&self) -> Result<Connection, RunError> {
+        match self.lock().as_ref() {
+            Some(connection) => connection
+                .try_clone()
+                .map_err(|error| RunError::database(&error)),
+            None => Err(RunError::Database {
+                message: "the database is closed".into(),
+            }),
+        }
+    }
+
+    /// Lets another engine open the file. All connections handed out must be gone.
+    pub(crate) fn close(&self) {
+        self.lock().take();
+    }
+
+    pub(crate) fn reopen(&self) -> Result<(), RunError> {
+        let connection = Connection::open(&self.path)
+            .map_err(|error| RunError::opening(&self.path, &error.to_string()))?;
+        search_below(&connection, &self.root)?;
+        for statement in &self.setup {
+            connection
+                .execute_batch(statement)
+                .map_err(|error| RunError::database(&error))?;
+        }
+        *self.lock() = Some(connection);
+        Ok(())
+    }
 }
 
 /// Models name data files relative to the project, wherever the command was started.
@@ -73,108 +122,28 @@ fn search_below(connection: &Connection, root: &Path) -> Result<(), RunError> {
     }
 }
 
-/// What the database held when the run began. Each node replaces only its own relation, so this
-/// stays true for the relation a node asks about.
-#[derive(Debug, Default)]
-pub(crate) struct Relations {
-    database: String,
-    kinds: BTreeMap<RelationName, RelationKind>,
-}
+const ATTEMPTS: u32 = 20;
+/// The longest pause before the next attempt.
+const PAUSE: Duration = Duration::from_millis(160);
 
-impl Relations {
-    pub(crate) fn load(connection: &Connection) -> Result<Self, RunError> {
-        Self::read(connection).map_err(|error| RunError::database(&error))
-    }
-
-    fn read(connection: &Connection) -> duckdb::Result<Self> {
-        let database: String =
-            connection.query_row("select current_database()", [], |row| row.get(0))?;
-        let mut relations = Self {
-            database: database.to_lowercase(),
-            kinds: BTreeMap::new(),
-        };
-        for (list, kind) in [
-            (
-                "select database_name, schema_name, table_name from duckdb_tables() where not internal and not temporary",
-                RelationKind::Table,
-            ),
-            (
-                "select database_name, schema_name, view_name from duckdb_views() where not internal and not temporary",
-                RelationKind::View,
-            ),
-        ] {
-            let mut statement = connection.prepare(list)?;
-            let mut rows = statement.query([])?;
-            while let Some(row) = rows.next()? {
-                let name = RelationName {
-                    catalog: Some(row.get(0)?),
-                    schema: row.get(1)?,
-                    name: row.get(2)?,
-                };
-                relations.kinds.insert(relations.key(&name), kind);
-            }
-        }
-        Ok(relations)
-    }
-
-    fn key(&self, name: &RelationName) -> RelationName {
-        let mut key = name.folded();
-        key.catalog.get_or_insert_with(|| self.database.clone());
-        key
-    }
-
-    /// Drops the relation, whatever it is.
-    pub(crate) fn drop(&self, connection: &Connection, name: &RelationName) -> Result<(), Failure> {
-        let kind = match self.kinds.get(&self.key(name)) {
-            Some(RelationKind::View) => "view",
-            // A table may be there although unknown: a hook can have made it.
-            Some(RelationKind::Table) | None => "table",
-        };
-        Ok(connection.execute_batch(&format!("drop {kind} if exists {}", name.quoted()))?)
-    }
-}
-
-pub(crate) fn create_schemas<'g>(
-    connection: &Connection,
-    nodes: impl Iterator<Item = &'g Node>,
-) -> Result<(), RunError> {
-    let schemas: BTreeSet<String> = nodes
-        .filter_map(|node| node.relation.as_ref())
-        .filter(|relation| relation.schema != "main")
-        .map(|relation| match &relation.catalog {
-            Some(catalog) => format!(
-                "{}.{}",
-                quote_identifier(catalog),
-                quote_identifier(&relation.schema)
-            ),
-            None => quote_identifier(&relation.schema),
-        })
-        .collect();
-    for schema in schemas {
-        connection
-            .execute_batch(&format!("create schema if not exists {schema}"))
-            .map_err(|error| RunError::database(&error))?;
-    }
-    Ok(())
-}
-
-const ATTEMPTS: u32 = 6;
+/// Held by whoever tries again: those who got in each other's way take turns.
+static AGAIN: Mutex<()> = Mutex::new(());
 
 /// Runs `work` in a transaction: all of it happens, or nothing.
 pub(crate) fn in_transaction<T>(
     connection: &Connection,
     work: impl Fn() -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let mut attempt = 1;
-    loop {
-        match once(connection, &work) {
-            Err(failure) if failure.conflict && attempt < ATTEMPTS => {
-                sleep(Duration::from_millis(10 << attempt));
-                attempt += 1;
-            }
-            outcome => return outcome,
+    let mut outcome = once(connection, &work);
+    for attempt in 1..ATTEMPTS {
+        if !outcome.as_ref().is_err_and(|failure| failure.conflict) {
+            break;
         }
+        let _turn = AGAIN.lock().unwrap_or_else(PoisonError::into_inner);
+        sleep(PAUSE.min(Duration::from_millis(5 << attempt.min(8))));
+        outcome = once(connection, &work);
     }
+    outcome
 }
 
 fn once<T>(connection: &Connection, work: &impl Fn() -> Result<T, Failure>) -> Result<T, Failure> {

@@ -4,114 +4,128 @@
 //! It reads a `DbtGraph` and nothing else: no YAML, no Jinja, no terminal, no compiler. What goes
 //! wrong in a node is a result; only what keeps a run from starting is a `RunError`.
 
-mod contract;
+mod ask;
 mod dag;
 mod data_test;
 mod database;
 mod error;
+mod freshness;
 mod glob;
-mod model;
+mod job;
+mod materialize;
+mod moment;
+mod options;
 mod plan;
+mod relations;
+mod resource;
 mod result;
+mod run_hooks;
 mod schedule;
-mod seed;
 pub mod select;
+mod unit_test;
+mod warehouse;
 
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
-mod tests;
+mod runs;
 
-use std::path::PathBuf;
 use std::time::Instant;
 
-use duckdb::Connection;
-use mxcp_artifact::dbt::{DbtGraph, Node};
+use mxcp_artifact::dbt::DbtGraph;
 
+use database::Database;
 use plan::Plan;
+use relations::Relations;
+use run_hooks::When;
+use schedule::Shared;
 
+pub use ask::Asking;
 pub use error::RunError;
-pub use result::{Counts, NodeResult, Observer, Silent, Status, Summary};
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Command {
-    Seed,
-    /// Models only.
-    Run,
-    Test,
-    /// Everything: what a test guards waits for the test.
-    Build,
-}
-
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// The project's folder: seed files and the data files of models are found below it.
-    pub root: PathBuf,
-    pub database: PathBuf,
-    /// Selectors; all nodes when there is none.
-    pub select: Vec<String>,
-    pub exclude: Vec<String>,
-    /// Every run replaces whole relations; this only changes how seeds are reported.
-    pub full_refresh: bool,
-    /// Start no further node after the first failure.
-    pub fail_fast: bool,
-    /// Nodes run at the same time, at least one.
-    pub threads: usize,
-}
+pub use freshness::{FreshnessResult, FreshnessStatus, FreshnessSummary, freshness};
+pub use moment::Moment;
+pub use options::{Command, Helpers, Interrupt, Options, PythonJob, PythonModels};
+pub use resource::Resource;
+pub use result::{Batches, Counts, NodeResult, Observer, Silent, Status, Summary, Timing};
+pub use select::{Indirect, Selection, State};
 
 /// Opens the database and runs the selected nodes. An empty selection opens nothing.
 ///
-/// The engine's file lock holds other processes off, but not this one: where the process has the
-/// database open already, `run_on` must be used instead, or two instances write one file.
+/// The engine's file lock holds other processes off, but not this one: nothing else in the process
+/// may have the database open meanwhile, or two instances write one file.
 pub fn run(
     graph: &DbtGraph,
     command: Command,
     options: &Options,
+    helpers: Helpers<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Summary, RunError> {
     let started = Instant::now();
     let plan = Plan::new(graph, command, options)?;
-    if plan.nodes.is_empty() {
-        return Ok(Summary::default());
+    if plan.items.is_empty() {
+        return Ok(Summary {
+            warnings: plan.warnings,
+            ..Summary::default()
+        });
     }
-    let connection = database::open(options)?;
-    execute(&connection, &plan, options, observer, started)
-}
-
-/// Runs on a database that is open already; `options.database` is not looked at.
-pub fn run_on(
-    connection: &Connection,
-    graph: &DbtGraph,
-    command: Command,
-    options: &Options,
-    observer: &mut dyn Observer,
-) -> Result<Summary, RunError> {
-    let started = Instant::now();
-    let plan = Plan::new(graph, command, options)?;
-    execute(connection, &plan, options, observer, started)
-}
-
-fn execute(
-    connection: &Connection,
-    plan: &Plan<'_>,
-    options: &Options,
-    observer: &mut dyn Observer,
-    started: Instant,
-) -> Result<Summary, RunError> {
-    let relations = database::Relations::load(connection)?;
-    database::create_schemas(connection, plan.nodes.iter().copied())?;
-    let results = schedule::run(connection, plan, &relations, options, observer)?;
+    let database = Database::open(options)?;
+    let connection = database.connect()?;
+    let relations = Relations::load(&connection)?;
+    relations::create_schemas(
+        &connection,
+        plan.items.iter().filter_map(|item| item.node()),
+    )?;
+    let mut facts = options.facts.clone();
+    facts.selected = plan
+        .items
+        .iter()
+        .map(|item| item.unique_id().to_owned())
+        .collect();
+    let mut results = run_hooks::run(&connection, graph, When::Start, &facts, helpers, observer);
+    drop(connection);
+    observer.between();
+    let options = &Options {
+        facts,
+        ..options.clone()
+    };
+    let shared = Shared {
+        graph,
+        plan: &plan,
+        database: &database,
+        relations: &relations,
+        options,
+        helpers,
+    };
+    results.extend(schedule::run(&shared, observer));
+    observer.between();
+    if !graph.on_run_end.is_empty() {
+        let mut facts = options.facts.clone();
+        facts.results = results
+            .iter()
+            .map(|result| serde_json::to_value(result).unwrap_or_default())
+            .collect();
+        let connection = database.connect()?;
+        results.extend(run_hooks::run(
+            &connection,
+            graph,
+            When::End,
+            &facts,
+            helpers,
+            observer,
+        ));
+    }
     Ok(Summary {
         results,
+        warnings: plan.warnings,
         seconds: started.elapsed().as_secs_f64(),
     })
 }
 
-/// The nodes the command would run, in order.
+/// What the command would run, in order.
 pub fn plan<'g>(
     graph: &'g DbtGraph,
     command: Command,
     options: &Options,
-) -> Result<Vec<&'g Node>, RunError> {
-    Plan::new(graph, command, options).map(|plan| plan.nodes)
+) -> Result<Vec<Resource<'g>>, RunError> {
+    Plan::new(graph, command, options).map(|plan| plan.items)
 }

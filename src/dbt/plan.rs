@@ -2,15 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mxcp_artifact::dbt::{DbtGraph, Materialization, Node, NodeKind, NodeSpec};
+use mxcp_artifact::dbt::DbtGraph;
 
 use crate::dag::Dag;
+use crate::resource::Resource;
 use crate::{Command, Options, RunError, select};
 
 /// The nodes to run in order, and what each of them waits for.
 #[derive(Debug)]
 pub(crate) struct Plan<'g> {
-    pub(crate) nodes: Vec<&'g Node>,
+    pub(crate) items: Vec<Resource<'g>>,
+    /// About the selection, for people.
+    pub(crate) warnings: Vec<String>,
     /// Per place in `nodes`: how many places it waits for.
     pub(crate) waits_for: Vec<usize>,
     /// Per place: the places that wait for it.
@@ -26,15 +29,15 @@ impl<'g> Plan<'g> {
         options: &Options,
     ) -> Result<Self, RunError> {
         let mut dag = Dag::new(graph)?;
-        let mut chosen = select::positions(graph, &dag, &options.select, &options.exclude)?;
-        chosen.retain(|&i| runs(command, &graph.nodes[i]));
+        let (mut chosen, warnings) = select::positions(graph, &dag, &options.selection)?;
+        chosen.retain(|&i| runs(command, dag.resources[i]));
         if command == Command::Build {
-            dag = dag.with_test_edges(graph);
+            dag = dag.with_test_edges();
         }
         let levels = levels(&dag, &chosen);
         let mut order: Vec<usize> = chosen.iter().copied().collect();
         // dbt's order: level by level, by unique id within one.
-        order.sort_by_key(|i| (levels[i], &graph.nodes[*i].unique_id));
+        order.sort_by_key(|i| (levels[i], dag.resources[*i].unique_id()));
         let places: BTreeMap<usize, usize> = order
             .iter()
             .enumerate()
@@ -42,7 +45,8 @@ impl<'g> Plan<'g> {
             .collect();
 
         let mut plan = Self {
-            nodes: order.iter().map(|&i| &graph.nodes[i]).collect(),
+            items: order.iter().map(|&i| dag.resources[i]).collect(),
+            warnings,
             waits_for: vec![0; order.len()],
             releases: vec![Vec::new(); order.len()],
             blocks: vec![Vec::new(); order.len()],
@@ -62,24 +66,24 @@ impl<'g> Plan<'g> {
     }
 }
 
-/// Whether the command runs this node when it is selected. Ephemeral models are inlined in what
+/// Whether the command runs this resource when it is selected. Ephemeral models are inlined in what
 /// reads them.
-fn runs(command: Command, node: &Node) -> bool {
-    if let NodeSpec::Model(model) = &node.spec
-        && model.materialized == Materialization::Ephemeral
-    {
+fn runs(command: Command, resource: Resource<'_>) -> bool {
+    if resource.is_ephemeral() {
         return false;
     }
+    let kind = resource.kind();
     match command {
-        Command::Seed => node.kind() == NodeKind::Seed,
-        Command::Run => node.kind() == NodeKind::Model,
-        Command::Test => node.kind() == NodeKind::Test,
-        Command::Build => true,
+        Command::Seed => kind == "seed",
+        Command::Run => kind == "model",
+        Command::Snapshot => kind == "snapshot",
+        Command::Test => resource.is_test(),
+        Command::Build => kind != "source",
     }
 }
 
 /// How many chosen nodes come one after the other before each chosen node.
-fn levels(dag: &Dag, chosen: &BTreeSet<usize>) -> BTreeMap<usize, usize> {
+fn levels(dag: &Dag<'_>, chosen: &BTreeSet<usize>) -> BTreeMap<usize, usize> {
     let mut levels: BTreeMap<usize, usize> = BTreeMap::new();
     for &i in dag.order() {
         let level = dag

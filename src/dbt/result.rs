@@ -2,8 +2,12 @@
 
 use std::fmt;
 
-use mxcp_artifact::dbt::{Node, NodeKind};
 use serde::Serialize;
+
+use crate::freshness::FreshnessResult;
+use crate::materialize::Span;
+use crate::moment::Moment;
+use crate::resource::Resource;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -20,6 +24,12 @@ pub enum Status {
     Pass,
     /// Not run, because something before it failed.
     Skipped,
+    /// Some batches of a microbatch model failed.
+    #[serde(rename = "partial success")]
+    PartialSuccess,
+    /// There is nothing to run, e.g. for an exposure.
+    #[serde(rename = "no-op")]
+    NoOp,
 }
 
 impl Status {
@@ -31,12 +41,14 @@ impl Status {
             Self::Warn => "warn",
             Self::Pass => "pass",
             Self::Skipped => "skipped",
+            Self::PartialSuccess => "partial success",
+            Self::NoOp => "no-op",
         }
     }
 
     /// Whether what depends on the node must not run.
     pub fn blocks(self) -> bool {
-        matches!(self, Self::Error | Self::Fail)
+        matches!(self, Self::Error | Self::Fail | Self::PartialSuccess)
     }
 }
 
@@ -50,8 +62,8 @@ impl fmt::Display for Status {
 pub struct NodeResult {
     pub unique_id: String,
     pub name: String,
-    #[serde(serialize_with = "kind_name")]
-    pub kind: NodeKind,
+    /// dbt's word: `model`, `test`, …
+    pub kind: &'static str,
     /// The declaring file, relative to the project root.
     pub path: String,
     pub status: Status,
@@ -64,26 +76,80 @@ pub struct NodeResult {
     pub compiled_sql: String,
     /// The quoted relation, for nodes that have one.
     pub relation: Option<String>,
+    #[serde(skip)]
+    pub timing: Timing,
+    /// Of microbatch models.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batches: Option<Batches>,
 }
 
-fn kind_name<S: serde::Serializer>(kind: &NodeKind, ser: S) -> Result<S::Ok, S::Error> {
-    ser.serialize_str(kind.as_str())
+/// When a node ran, and on which thread.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Timing {
+    pub started: Option<Moment>,
+    pub ended: Option<Moment>,
+    /// From 1; 0 for the thread of the command itself.
+    pub worker: usize,
+}
+
+/// The batches of a microbatch model that were built, and those that were not.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batches {
+    pub(crate) successful: Vec<Span>,
+    pub(crate) failed: Vec<Span>,
+}
+
+impl Batches {
+    /// dbt's form: pairs of the bounds.
+    pub fn json(&self) -> serde_json::Value {
+        let pairs = |spans: &[Span]| -> Vec<[String; 2]> {
+            spans
+                .iter()
+                .map(|span| [span.start.rfc3339(), span.end.rfc3339()])
+                .collect()
+        };
+        serde_json::json!({
+            "successful": pairs(&self.successful),
+            "failed": pairs(&self.failed),
+        })
+    }
+}
+
+impl Serialize for Batches {
+    fn serialize<S: serde::Serializer>(&self, ser: S) -> Result<S::Ok, S::Error> {
+        self.json().serialize(ser)
+    }
 }
 
 impl NodeResult {
-    pub(crate) fn new(node: &Node, outcome: Outcome, seconds: f64) -> Self {
+    pub(crate) fn new(resource: Resource<'_>, outcome: Outcome, timing: Timing) -> Self {
+        let seconds = match (timing.started, timing.ended) {
+            (Some(started), Some(ended)) => (ended.micros() - started.micros()) as f64 / 1e6,
+            _ => 0.0,
+        };
+        // A test has a relation only where its failures are kept.
+        let relation = resource
+            .relation()
+            .filter(|_| resource.kind() != "test" || outcome.kept);
         Self {
-            unique_id: node.unique_id.clone(),
-            name: node.name.clone(),
-            kind: node.kind(),
-            path: node.path.clone(),
+            unique_id: resource.unique_id().to_owned(),
+            name: resource.name().to_owned(),
+            kind: resource.kind(),
+            path: resource.path().to_owned(),
             status: outcome.status,
             message: outcome.message,
             failures: outcome.failures,
             rows_affected: outcome.rows_affected,
             seconds,
-            compiled_sql: node.compiled_sql.clone(),
-            relation: node.relation.as_ref().map(|r| r.quoted()),
+            compiled_sql: outcome.compiled.unwrap_or_else(|| {
+                resource
+                    .node()
+                    .map(|node| node.compiled_sql.clone())
+                    .unwrap_or_default()
+            }),
+            relation: relation.map(|r| r.quoted()),
+            timing,
+            batches: outcome.batches,
         }
     }
 }
@@ -95,15 +161,28 @@ pub(crate) struct Outcome {
     pub(crate) message: Option<String>,
     pub(crate) failures: Option<u64>,
     pub(crate) rows_affected: Option<u64>,
+    /// The SQL that was run, where it is not the graph's.
+    pub(crate) compiled: Option<String>,
+    /// The failing rows were kept.
+    pub(crate) kept: bool,
+    pub(crate) batches: Option<Batches>,
 }
 
 impl Outcome {
+    pub(crate) fn compiled(mut self, sql: &str) -> Self {
+        self.compiled = Some(sql.to_owned());
+        self
+    }
+
     pub(crate) fn of(status: Status, message: Option<String>) -> Self {
         Self {
             status,
             message,
             failures: None,
             rows_affected: None,
+            compiled: None,
+            kept: false,
+            batches: None,
         }
     }
 
@@ -126,6 +205,9 @@ pub struct Counts {
     pub warn: usize,
     pub error: usize,
     pub skip: usize,
+    pub no_op: usize,
+    /// Models some of whose batches failed.
+    pub partial: usize,
     pub total: usize,
 }
 
@@ -133,6 +215,9 @@ pub struct Counts {
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Summary {
     pub results: Vec<NodeResult>,
+    /// About the selection.
+    #[serde(skip)]
+    pub warnings: Vec<String>,
     pub seconds: f64,
 }
 
@@ -148,6 +233,8 @@ impl Summary {
                 Status::Warn => counts.warn += 1,
                 Status::Error | Status::Fail => counts.error += 1,
                 Status::Skipped => counts.skip += 1,
+                Status::PartialSuccess => counts.partial += 1,
+                Status::NoOp => counts.no_op += 1,
             }
         }
         counts
@@ -160,7 +247,7 @@ impl Summary {
 
     pub fn succeeded(&self) -> bool {
         let counts = self.counts();
-        counts.error == 0 && counts.skip == 0
+        counts.error == 0 && counts.skip == 0 && counts.partial == 0
     }
 
     /// 0 when everything ran and passed or warned, else 1.
@@ -176,14 +263,22 @@ impl Summary {
 /// Told about every node as it starts and ends, always on the calling thread. `index` is the node's
 /// place in the plan, from 1. A skipped node finishes without having started.
 pub trait Observer {
-    fn started(&mut self, index: usize, total: usize, node: &Node);
+    fn started(&mut self, index: usize, total: usize, item: Resource<'_>);
     fn finished(&mut self, index: usize, total: usize, result: &NodeResult);
+    /// A line of a template or of the runner, for people.
+    fn note(&mut self, _line: &str) {}
+    /// Of the statements around a run.
+    fn hook_started(&mut self, _index: usize, _total: usize, _name: &str) {}
+    fn hook_finished(&mut self, _index: usize, _total: usize, _result: &NodeResult) {}
+    fn freshness(&mut self, _index: usize, _total: usize, _result: &FreshnessResult) {}
+    /// The nodes begin or have ended.
+    fn between(&mut self) {}
 }
 
 /// Watches nothing.
 pub struct Silent;
 
 impl Observer for Silent {
-    fn started(&mut self, _index: usize, _total: usize, _node: &Node) {}
+    fn started(&mut self, _index: usize, _total: usize, _item: Resource<'_>) {}
     fn finished(&mut self, _index: usize, _total: usize, _result: &NodeResult) {}
 }

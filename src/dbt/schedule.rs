@@ -3,79 +3,86 @@
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::Instant;
 
-use duckdb::Connection;
-use mxcp_artifact::dbt::{Node, NodeSpec};
+use mxcp_artifact::dbt::{DbtGraph, Node, NodeSpec};
+use mxcp_artifact::dbt_live::RunFacts;
 
-use crate::database::{Failure, Relations};
+use crate::database::{Database, Failure};
+use crate::job::Run;
+use crate::materialize::{self, seed, snapshot};
+use crate::moment::Moment;
+use crate::options::Interrupt;
 use crate::plan::Plan;
-use crate::result::{NodeResult, Observer, Outcome, Status};
-use crate::{Options, RunError, data_test, model, seed};
+use crate::relations::Relations;
+use crate::resource::Resource;
+use crate::result::{NodeResult, Observer, Outcome, Status, Timing};
+use crate::{Helpers, Options, data_test, unit_test};
 
 /// What every worker needs to know.
-struct Shared<'a> {
-    plan: &'a Plan<'a>,
-    relations: &'a Relations,
-    root: &'a Path,
-    full_refresh: bool,
+pub(crate) struct Shared<'a> {
+    pub(crate) graph: &'a DbtGraph,
+    pub(crate) plan: &'a Plan<'a>,
+    pub(crate) database: &'a Database,
+    pub(crate) relations: &'a Relations,
+    pub(crate) options: &'a Options,
+    pub(crate) helpers: Helpers<'a>,
 }
 
-pub(crate) fn run(
-    connection: &Connection,
-    plan: &Plan<'_>,
-    relations: &Relations,
-    options: &Options,
-    observer: &mut dyn Observer,
-) -> Result<Vec<NodeResult>, RunError> {
-    let shared = Shared {
-        plan,
-        relations,
-        root: &options.root,
-        full_refresh: options.full_refresh,
-    };
-    let workers = options.threads.clamp(1, plan.nodes.len().max(1));
-    let connections = (0..workers)
-        .map(|_| connection.try_clone())
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| RunError::database(&error))?;
+enum Event {
+    Done(usize, Box<Outcome>, Timing),
+    Note(String),
+}
+
+pub(crate) fn run(shared: &Shared<'_>, observer: &mut dyn Observer) -> Vec<NodeResult> {
+    let plan = shared.plan;
+    let workers = shared.options.threads.clamp(1, plan.items.len().max(1));
     let (jobs, queue) = channel::<usize>();
     let queue = Mutex::new(queue);
-    let (done, outcomes) = channel();
-    Ok(thread::scope(|scope| {
-        for connection in connections {
-            let (shared, queue, done) = (&shared, &queue, done.clone());
-            scope.spawn(move || work(&connection, shared, queue, &done));
+    let (events, inbox) = channel();
+    thread::scope(|scope| {
+        for worker in 1..=workers {
+            let (queue, events) = (&queue, events.clone());
+            scope.spawn(move || work(shared, worker, queue, &events));
         }
-        let mut progress = Progress::new(plan, observer, options.fail_fast);
-        progress.drive(workers, &jobs, &outcomes);
+        let mut progress = Progress::new(shared, observer, events);
+        progress.drive(workers, &jobs, &inbox);
         // Closing the queue sends the workers home.
         drop(jobs);
         progress.results.into_iter().flatten().collect()
-    }))
+    })
 }
 
 fn work(
-    connection: &Connection,
     shared: &Shared<'_>,
+    worker: usize,
     queue: &Mutex<Receiver<usize>>,
-    done: &Sender<(usize, Outcome, f64)>,
+    events: &Sender<Event>,
 ) {
+    let note = |line: String| {
+        let _ = events.send(Event::Note(line));
+    };
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(place) = job else { return };
-        let started = Instant::now();
-        // A panic must not leave the scheduler waiting for an outcome that never comes.
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            execute(connection, shared, shared.plan.nodes[place])
-        }))
-        .unwrap_or_else(|_| Outcome::error("internal error: running this node panicked"));
-        if done
-            .send((place, outcome, started.elapsed().as_secs_f64()))
+        let node = shared.plan.items[place];
+        let (outcome, timing) = timed(worker, || {
+            let run = Run {
+                options: shared.options,
+                helpers: shared.helpers,
+                relations: shared.relations,
+                note: &note,
+            };
+            match node {
+                Resource::Node(node) => execute(shared, &run, worker, node),
+                // There is nothing to run: its place in the order is all it has.
+                _ => Ok(Outcome::of(Status::NoOp, Some("NO-OP".into()))),
+            }
+        });
+        if events
+            .send(Event::Done(place, Box::new(outcome), timing))
             .is_err()
         {
             return;
@@ -83,124 +90,220 @@ fn work(
     }
 }
 
-fn execute(connection: &Connection, shared: &Shared<'_>, node: &Node) -> Outcome {
-    let outcome = match &node.spec {
-        NodeSpec::Seed(spec) => seed::load(
-            connection,
-            shared.relations,
-            node,
-            spec,
-            shared.root,
-            shared.full_refresh,
-        ),
-        NodeSpec::Model(spec) => model::build(connection, shared.relations, node, spec),
-        NodeSpec::Test(spec) => data_test::run(connection, node, spec),
-        NodeSpec::Snapshot(_) | NodeSpec::UnitTest(_) => Err(Failure::new(format!(
-            "nodes of the kind {} are not supported",
-            node.kind().as_str()
-        ))),
+fn timed(worker: usize, work: impl FnOnce() -> Result<Outcome, Failure>) -> (Outcome, Timing) {
+    let started = Moment::now();
+    // A panic must not leave the scheduler waiting for an outcome that never comes.
+    let outcome = catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Ok(Outcome::error("internal error: running this node panicked")))
+        .unwrap_or_else(|failure| Outcome::error(failure.message));
+    let timing = Timing {
+        started: Some(started),
+        ended: Some(Moment::now()),
+        worker,
     };
-    outcome.unwrap_or_else(|failure| Outcome::error(failure.message))
+    (outcome, timing)
+}
+
+fn execute(
+    shared: &Shared<'_>,
+    run: &Run<'_>,
+    worker: usize,
+    node: &Node,
+) -> Result<Outcome, Failure> {
+    let connection = shared
+        .database
+        .connect()
+        .map_err(|error| Failure::new(error.to_string()))?;
+    let connection = &connection;
+    let interrupt: &Interrupt = &shared.options.interrupt;
+    interrupt.watch(worker, connection);
+    let facts: &RunFacts = &shared.options.facts;
+    match &node.spec {
+        NodeSpec::Seed(spec) => seed::load(run, connection, node, spec, facts),
+        NodeSpec::Model(spec) => materialize::model(run, connection, node, spec, facts),
+        NodeSpec::Test(spec) => data_test::run(run, connection, node, spec, facts),
+        NodeSpec::Snapshot(spec) => snapshot::build(run, connection, node, spec, facts),
+        NodeSpec::UnitTest(_) => unit_test::run(run, connection, node, facts),
+    }
+}
+
+fn is_python(item: Resource<'_>) -> bool {
+    matches!(
+        item.node().map(|node| &node.spec),
+        Some(NodeSpec::Model(model)) if model.python.is_some()
+    )
 }
 
 /// The state of the run, kept by the calling thread alone.
 struct Progress<'a> {
-    plan: &'a Plan<'a>,
+    shared: &'a Shared<'a>,
     observer: &'a mut dyn Observer,
-    fail_fast: bool,
+    events: Sender<Event>,
     /// A failure has ended the run early.
     stopped: bool,
     waits_for: Vec<usize>,
     ready: BTreeSet<usize>,
+    /// Python models that could run: each needs the database for itself.
+    ready_alone: BTreeSet<usize>,
     /// Per place: the first place in the plan whose failure blocks it.
     blocked_by: Vec<Option<usize>>,
     results: Vec<Option<NodeResult>>,
 }
 
 impl<'a> Progress<'a> {
-    fn new(plan: &'a Plan<'a>, observer: &'a mut dyn Observer, fail_fast: bool) -> Self {
-        let waits_for = plan.waits_for.clone();
-        let ready = (0..waits_for.len())
-            .filter(|&p| waits_for[p] == 0)
-            .collect();
-        Self {
-            plan,
+    fn new(shared: &'a Shared<'a>, observer: &'a mut dyn Observer, events: Sender<Event>) -> Self {
+        let waits_for = shared.plan.waits_for.clone();
+        let mut progress = Self {
+            shared,
             observer,
-            fail_fast,
+            events,
             stopped: false,
-            ready,
+            ready: BTreeSet::new(),
+            ready_alone: BTreeSet::new(),
             blocked_by: vec![None; waits_for.len()],
             results: vec![None; waits_for.len()],
             waits_for,
+        };
+        for place in 0..progress.waits_for.len() {
+            if progress.waits_for[place] == 0 {
+                progress.release(place);
+            }
+        }
+        progress
+    }
+
+    fn release(&mut self, place: usize) {
+        if is_python(self.shared.plan.items[place]) {
+            self.ready_alone.insert(place);
+        } else {
+            self.ready.insert(place);
         }
     }
 
-    fn drive(
-        &mut self,
-        workers: usize,
-        jobs: &Sender<usize>,
-        outcomes: &Receiver<(usize, Outcome, f64)>,
-    ) {
-        let total = self.plan.nodes.len();
+    fn drive(&mut self, workers: usize, jobs: &Sender<usize>, inbox: &Receiver<Event>) {
         let mut running = 0;
         loop {
             while running < workers {
                 let Some(place) = self.ready.pop_first() else {
                     break;
                 };
-                if let Some(reason) = self.reason_to_skip(place) {
-                    self.finish(place, Outcome::of(Status::Skipped, Some(reason)), 0.0);
+                if self.skip(place) {
                     continue;
                 }
-                self.observer
-                    .started(place + 1, total, self.plan.nodes[place]);
+                self.start(place);
                 if jobs.send(place).is_err() {
-                    self.finish(
-                        place,
-                        Outcome::error("internal error: no worker is left"),
-                        0.0,
-                    );
+                    let lost = Outcome::error("internal error: no worker is left");
+                    self.finish(place, lost, Timing::default());
                     continue;
                 }
                 running += 1;
             }
             if running == 0 {
-                return;
+                let Some(place) = self.ready_alone.pop_first() else {
+                    break;
+                };
+                if !self.skip(place) {
+                    self.start(place);
+                    let (outcome, timing) = self.alone(place);
+                    self.finish(place, outcome, timing);
+                }
+                continue;
             }
-            let Ok((place, outcome, seconds)) = outcomes.recv() else {
-                return;
-            };
-            running -= 1;
-            self.finish(place, outcome, seconds);
+            match inbox.recv() {
+                Ok(Event::Note(line)) => self.observer.note(&line),
+                Ok(Event::Done(place, outcome, timing)) => {
+                    running -= 1;
+                    self.finish(place, *outcome, timing);
+                }
+                Err(_) => return,
+            }
         }
+        while let Ok(Event::Note(line)) = inbox.try_recv() {
+            self.observer.note(&line);
+        }
+    }
+
+    fn start(&mut self, place: usize) {
+        let items = &self.shared.plan.items;
+        self.observer.started(place + 1, items.len(), items[place]);
+    }
+
+    /// Runs a Python model while no worker has a connection.
+    fn alone(&self, place: usize) -> (Outcome, Timing) {
+        let shared = self.shared;
+        let events = &self.events;
+        let node = shared.plan.items[place];
+        let Resource::Node(node) = node else {
+            return (Outcome::error("not a model"), Timing::default());
+        };
+        let NodeSpec::Model(model) = &node.spec else {
+            return (Outcome::error("not a model"), Timing::default());
+        };
+        // Called on this thread only, but the type serves the workers too.
+        let notes = Mutex::new(events.clone());
+        let note = |line: String| {
+            let events = notes.lock().unwrap_or_else(PoisonError::into_inner);
+            let _ = events.send(Event::Note(line));
+        };
+        timed(0, || {
+            let run = Run {
+                options: shared.options,
+                helpers: shared.helpers,
+                relations: shared.relations,
+                note: &note,
+            };
+            materialize::run_python(
+                &run,
+                shared.database,
+                shared.graph,
+                node,
+                model,
+                &shared.options.facts,
+            )
+        })
+    }
+
+    fn skip(&mut self, place: usize) -> bool {
+        let Some(reason) = self.reason_to_skip(place) else {
+            return false;
+        };
+        self.finish(
+            place,
+            Outcome::of(Status::Skipped, Some(reason)),
+            Timing::default(),
+        );
+        true
     }
 
     fn reason_to_skip(&self, place: usize) -> Option<String> {
         if let Some(cause) = self.blocked_by[place] {
             return Some(format!(
                 "skipped because `{}` failed",
-                self.plan.nodes[cause].name
+                self.shared.plan.items[cause].name()
             ));
+        }
+        if self.shared.options.interrupt.fired() {
+            return Some("skipped because the run was interrupted".to_owned());
         }
         self.stopped.then(|| "Skipping due to fail_fast".to_owned())
     }
 
-    fn finish(&mut self, place: usize, outcome: Outcome, seconds: f64) {
+    fn finish(&mut self, place: usize, outcome: Outcome, timing: Timing) {
+        let plan = self.shared.plan;
         if outcome.status.blocks() {
-            self.stopped |= self.fail_fast;
-            for &blocked in &self.plan.blocks[place] {
+            self.stopped |= self.shared.options.fail_fast;
+            for &blocked in &plan.blocks[place] {
                 let cause = &mut self.blocked_by[blocked];
                 *cause = Some(cause.map_or(place, |earlier| earlier.min(place)));
             }
         }
-        let result = NodeResult::new(self.plan.nodes[place], outcome, seconds);
-        self.observer
-            .finished(place + 1, self.plan.nodes.len(), &result);
+        let result = NodeResult::new(plan.items[place], outcome, timing);
+        self.observer.finished(place + 1, plan.items.len(), &result);
         self.results[place] = Some(result);
-        for &next in &self.plan.releases[place] {
+        for &next in &plan.releases[place] {
             self.waits_for[next] -= 1;
             if self.waits_for[next] == 0 {
-                self.ready.insert(next);
+                self.release(next);
             }
         }
     }

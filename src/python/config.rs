@@ -50,6 +50,26 @@ pub type LogSink = Arc<dyn Fn(LogLevel, &str) + Send + Sync>;
 /// Receives progress, total and message of `mcp.progress`.
 pub type ProgressSink = Arc<dyn Fn(f64, Option<f64>, Option<&str>) + Send + Sync>;
 
+/// Something a call wants to know from its client: a request of the protocol under a name of its own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Question {
+    pub name: String,
+    pub method: String,
+    pub params: Value,
+}
+
+/// Why there are no answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unanswered {
+    /// Nobody can be asked, or it went wrong. The text is for the code that asked.
+    Refused(String),
+    /// The client is asked when this call is over, and calls again with the answers.
+    Later,
+}
+
+/// Asks the client and waits; one answer per question.
+pub type AskSink = Arc<dyn Fn(Vec<Question>) -> Result<Vec<Value>, Unanswered> + Send + Sync>;
+
 /// Who calls, and where messages to the caller go.
 #[derive(Clone, Default)]
 pub struct CallContext {
@@ -59,6 +79,8 @@ pub struct CallContext {
     /// Without a sink, messages go to the program's log.
     pub log: Option<LogSink>,
     pub progress: Option<ProgressSink>,
+    /// Without one, nobody can be asked.
+    pub ask: Option<AskSink>,
     /// What the database wants to know about the call. Nothing here looks into it.
     pub baggage: Option<Arc<dyn Any + Send + Sync>>,
 }

@@ -36,7 +36,8 @@ mod host_tests;
 
 pub use cell::{Cell, Rows};
 pub use config::{
-    CallContext, CallRequest, Database, HostConfig, LogLevel, LogSink, PluginConfig, ProgressSink,
+    AskSink, CallContext, CallRequest, Database, HostConfig, LogLevel, LogSink, PluginConfig,
+    ProgressSink, Question, Unanswered,
 };
 pub use error::PythonError;
 pub use host::PythonHost;

@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 use serde_json::Value;
 
-use crate::config::{CallContext, Database, LogLevel};
+use crate::config::{CallContext, Database, LogLevel, Question, Unanswered};
 use crate::convert::{self, Reader};
 use crate::reload::Reload;
 use crate::{Cell, PythonError, Rows, interpreter, result};
@@ -117,6 +117,40 @@ impl Call {
     fn progress(&self, py: Python<'_>, progress: f64, total: Option<f64>, message: Option<&str>) {
         if let Some(report) = &self.context.progress {
             py.detach(|| report(progress, total, message));
+        }
+    }
+
+    /// The client's answers to `(name, method, params)`; None when it is asked after this call.
+    fn ask<'py>(
+        &self,
+        py: Python<'py>,
+        questions: Vec<(String, String, Bound<'py, PyAny>)>,
+    ) -> PyResult<Option<Bound<'py, PyList>>> {
+        let Some(ask) = &self.context.ask else {
+            return Err(PyRuntimeError::new_err(
+                "there is no client to ask: this works in endpoints that a client calls",
+            ));
+        };
+        let questions = questions
+            .into_iter()
+            .map(|(name, method, params)| {
+                Ok(Question {
+                    name,
+                    method,
+                    params: result::to_json(&params)?,
+                })
+            })
+            .collect::<PyResult<Vec<_>>>()?;
+        match py.detach(|| ask(questions)) {
+            Ok(answers) => {
+                let list = PyList::empty(py);
+                for answer in &answers {
+                    list.append(convert::json_to_python(py, answer)?)?;
+                }
+                Ok(Some(list))
+            }
+            Err(Unanswered::Refused(why)) => Err(PyRuntimeError::new_err(why)),
+            Err(Unanswered::Later) => Ok(None),
         }
     }
 

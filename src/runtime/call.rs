@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use mxcp_artifact::EndpointKind;
-use mxcp_python::LogLevel;
+use mxcp_python::{LogLevel, Question, Unanswered};
 use serde_json::{Map, Value};
 
 pub use crate::database::watchdog::Cancel;
@@ -49,6 +49,12 @@ impl Call {
 pub trait Messages: Send + Sync {
     fn log(&self, level: LogLevel, message: &str);
     fn progress(&self, progress: f64, total: Option<f64>, message: Option<&str>);
+
+    /// Asks the caller and waits; one answer per question.
+    fn ask(&self, questions: Vec<Question>) -> Result<Vec<Value>, Unanswered> {
+        let _ = questions;
+        Err(Unanswered::Refused("there is no client to ask".to_owned()))
+    }
 }
 
 /// Who calls, and over what.

@@ -33,6 +33,6 @@ pub use call::{
     Call, CallError, Caller, Cancel, Decision, Messages, Outcome, Phase, User, Verdict,
 };
 pub use database::snapshot::Snapshot;
-pub use mxcp_python::LogLevel;
+pub use mxcp_python::{LogLevel, Question, Unanswered};
 pub use options::{InUse, Options, Secret, StartError, UserConfig};
 pub use runtime::Runtime;

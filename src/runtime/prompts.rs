@@ -31,7 +31,9 @@ impl std::fmt::Debug for Prompt {
 struct Message {
     role: Option<String>,
     kind: Option<String>,
+    mime_type: Option<String>,
     template: Result<String, String>,
+    uri: Option<Result<String, String>>,
 }
 
 impl Prompt {
@@ -54,15 +56,20 @@ impl Prompt {
             .iter()
             .enumerate()
             .map(|(i, message)| {
+                let mut add = |name: String, text: &String| {
+                    environment
+                        .add_template_owned(name.clone(), text.clone())
+                        .map(|()| name)
+                        .map_err(|e| describe(&e))
+                };
                 let name = format!("message {}", i + 1);
-                let template = environment
-                    .add_template_owned(name.clone(), message.prompt.clone())
-                    .map(|()| name)
-                    .map_err(|e| describe(&e));
+                let uri = message.uri.as_ref();
                 Message {
                     role: message.role.clone(),
                     kind: message.kind.clone(),
-                    template,
+                    mime_type: message.mime_type.clone(),
+                    uri: uri.map(|uri| add(format!("{name}, uri"), uri)),
+                    template: add(name, &message.prompt),
                 }
             })
             .collect();
@@ -72,19 +79,29 @@ impl Prompt {
         }
     }
 
-    /// Renders all messages: a list of `{prompt, role, type}`.
+    /// Renders all messages: a list of `{prompt, role, type}`, with `uri` and `mime_type` where the
+    /// message has them.
     pub(crate) fn render(&self, parameters: &Map<String, Value>) -> Result<Value, String> {
         let context = object(parameters);
         self.messages
             .iter()
             .map(|message| {
-                let name = message.template.as_ref().map_err(Clone::clone)?;
-                let text = self
-                    .environment
-                    .get_template(name)
-                    .and_then(|template| template.render(context.clone()))
-                    .map_err(|e| describe(&e))?;
-                Ok(json!({ "prompt": text, "role": message.role, "type": message.kind }))
+                let text = |name: &Result<String, String>| {
+                    self.environment
+                        .get_template(name.as_ref().map_err(Clone::clone)?)
+                        .and_then(|template| template.render(context.clone()))
+                        .map_err(|e| describe(&e))
+                };
+                let prompt = text(&message.template)?;
+                let mut rendered =
+                    json!({ "prompt": prompt, "role": message.role, "type": message.kind });
+                if let Some(uri) = &message.uri {
+                    rendered["uri"] = text(uri)?.into();
+                }
+                if let Some(mime_type) = &message.mime_type {
+                    rendered["mime_type"] = mime_type.as_str().into();
+                }
+                Ok(rendered)
             })
             .collect()
     }
@@ -148,6 +165,8 @@ mod tests {
             messages: vec![PromptMessage {
                 role: Some("user".into()),
                 kind: None,
+                uri: None,
+                mime_type: None,
                 prompt: template.into(),
             }],
         });

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mxcp_artifact::{Digest, Manifest};
-use mxcp_python::{CallContext, CallRequest, Ending, HostConfig, PluginConfig, PythonHost};
+use mxcp_python::{
+    AskSink, CallContext, CallRequest, Ending, HostConfig, PluginConfig, PythonHost,
+};
 use serde_json::{Map, Value, json};
 
 use crate::access::{Access, Door, baggage};
@@ -189,6 +191,10 @@ pub(crate) fn context(caller: &Caller, transport: &str) -> CallContext {
             messages.progress(progress, total, text);
         }) as Arc<_>
     });
+    let ask = caller
+        .messages
+        .clone()
+        .map(|messages| Arc::new(move |questions| messages.ask(questions)) as AskSink);
     CallContext {
         user: caller.user.as_ref().map(|user| user.to_python_value()),
         headers: caller.headers.clone(),
@@ -199,6 +205,7 @@ pub(crate) fn context(caller: &Caller, transport: &str) -> CallContext {
         },
         log,
         progress,
+        ask,
         baggage: None,
     }
 }

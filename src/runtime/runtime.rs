@@ -4,13 +4,14 @@
 //! arguments are converted and validated, input policies decide, the endpoint runs, the result is
 //! shaped and validated, output policies decide and change it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use mxcp_artifact::{Body, Endpoint, Manifest};
 use mxcp_python::{CallRequest, Cell, PythonHost, Reload};
 use serde_json::{Map, Value};
+use tokio::sync::watch;
 
 use crate::access::{Access, facts};
 use crate::artifact::{Artifact, Compiled};
@@ -30,6 +31,8 @@ pub struct Runtime {
     access: Arc<Access>,
     python: Option<Arc<PythonHost>>,
     reloads: Arc<Reloads>,
+    replaced: watch::Sender<u64>,
+    on_hangup: OnceLock<Box<dyn Fn() + Send + Sync>>,
     options: Options,
 }
 
@@ -67,6 +70,8 @@ impl Runtime {
             access,
             python,
             reloads,
+            replaced: watch::Sender::new(0),
+            on_hangup: OnceLock::new(),
             options,
         })
     }
@@ -79,6 +84,23 @@ impl Runtime {
     /// database, its limits and Python stay as they were started.
     pub fn replace(&self, manifest: Arc<Manifest>) {
         self.artifact.store(Arc::new(Artifact::new(manifest)));
+        self.replaced.send_modify(|count| *count += 1);
+    }
+
+    /// What a server does when SIGHUP arrives. The first call counts.
+    pub fn on_hangup(&self, reload: impl Fn() + Send + Sync + 'static) {
+        let _ = self.on_hangup.set(Box::new(reload));
+    }
+
+    pub(crate) fn hang_up(&self) {
+        if let Some(reload) = self.on_hangup.get() {
+            reload();
+        }
+    }
+
+    /// Changes each time [`Self::replace`] was called.
+    pub(crate) fn replacements(&self) -> watch::Receiver<u64> {
+        self.replaced.subscribe()
     }
 
     /// Lets Python code reload this runtime with `reload_duckdb`, and [`Self::request_reload`] too.

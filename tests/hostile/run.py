@@ -3,7 +3,7 @@
     python run.py MXCP [--only WORD] [--megabytes 100] [--show]
 
 Each case changes a copy of fixtures/shop, whose database is built, and runs `mxcp validate` and `mxcp build`.
-Afterwards the database, the files of the project (but `target/`, `.mxcp/` and `mxcp.lock`), the files around it and
+Afterwards the database, the files of the project (but `.mxcp/` and, of `build`, `target/` and `mxcp.lock`), the files around it and
 the home directory must be what they were, a listening HTTP server must not have been asked, and the program
 must have ended by itself with exit code 0 or 1, within the time, within the memory, without a panic.
 """
@@ -242,6 +242,17 @@ def files(port, outside, megabytes):
     yield "deep folders", lambda root: os.makedirs(root / "tools" / "/".join(["d"] * 800))
     yield "an output folder that leads out", lambda root: (root / "target").symlink_to(outside)
     yield "a file that cannot be read", lambda root: ((root / "tools/hostile.yml").write_text(head), os.chmod(root / "tools/hostile.yml", 0))
+    yield "a cache of garbage", {".mxcp/cache/answers": os.urandom(100000)}
+    yield "a cache of another version", {".mxcp/cache/answers": "mxcp-cache 0 0.0.0 0\n" + "0" * 32 + " 0 " + "0" * 16 + " []\n"}
+    yield "a large cache", {".mxcp/cache/answers": b"0" * big * 2}
+    yield "a cache that is a folder", lambda root: os.makedirs(root / ".mxcp/cache/answers/x")
+    yield "a cache folder that is a file", {".mxcp": "x"}
+    yield "a cache folder that cannot be written", lambda root: (os.makedirs(root / ".mxcp/cache"), os.chmod(root / ".mxcp/cache", 0o500), os.chmod(root / ".mxcp", 0o500))
+    yield "a cache folder that leads out", link(".mxcp", outside)
+    yield "a cache that leads out", lambda root: (os.makedirs(root / ".mxcp"), (root / ".mxcp/cache").symlink_to(outside))
+    yield "answers that lead out", lambda root: (os.makedirs(root / ".mxcp/cache"), (root / ".mxcp/cache/answers").symlink_to(outside / "canary"))
+    yield "answers that are a pipe", lambda root: (os.makedirs(root / ".mxcp/cache"), os.mkfifo(root / ".mxcp/cache/answers"))
+    yield "answers without an end", lambda root: (os.makedirs(root / ".mxcp/cache"), (root / ".mxcp/cache/answers").symlink_to("/dev/zero"))
     yield "a database of garbage", lambda root: (root / "shop.duckdb").write_bytes(os.urandom(100000))
 
 
@@ -332,6 +343,8 @@ def main():
         home.mkdir()
         env = {k: v for k, v in os.environ.items() if not k.startswith("MXCP_")} | {"HOME": str(home), "TMPDIR": str(scratch)}
         subprocess.run([mxcp, "dbt", "build"], cwd=clean, env=env, check=True, capture_output=True)
+        # Every case starts from nothing.
+        shutil.rmtree(clean / ".mxcp", ignore_errors=True)
         outside = scratch / "outside"
         outside.mkdir()
         (outside / "canary").write_text("SELECT 1 AS a\n")
@@ -350,7 +363,7 @@ def main():
                     (root / path).parent.mkdir(parents=True, exist_ok=True)
                     (root / path).write_bytes(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass"))
             for command in ("validate", "build"):
-                leave_out = () if command == "validate" else ("target", ".mxcp", "mxcp.lock")
+                leave_out = (".mxcp",) if command == "validate" else ("target", ".mxcp", "mxcp.lock")
                 state = lambda: {f"shop/{k}": v for k, v in tree(root, leave_out).items()} | {f"outside/{k}": v for k, v in tree(outside).items()} | {f"home/{k}": v for k, v in tree(home).items()}
                 before = state()
                 ran = run([mxcp, command], root, env)

@@ -1,6 +1,6 @@
-"""An independent MCP client: lists and calls over stdio what a project serves, and prints it as JSON.
+"""An independent MCP client: lists and calls what a project serves, and prints it as JSON.
 
-usage: client.py MXCP DIRECTORY
+usage: client.py MXCP DIRECTORY | client.py URL
 """
 
 import asyncio
@@ -10,16 +10,22 @@ import sys
 
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
+from mcp.client.streamable_http import streamablehttp_client
 
 
-async def main() -> None:
-    binary, directory = sys.argv[1:]
+def over_stdio(binary: str, directory: str):
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MXCP_")}
     environment["HOME"] = directory
     server = StdioServerParameters(
         command=binary, args=["serve", "--transport", "stdio"], cwd=directory, env=environment
     )
-    async with stdio_client(server) as (read, write):
+    return stdio_client(server)
+
+
+async def main() -> None:
+    arguments = sys.argv[1:]
+    connection = over_stdio(*arguments) if len(arguments) == 2 else streamablehttp_client(arguments[0])
+    async with connection as (read, write, *_):
         async with ClientSession(read, write) as session:
             started = await session.initialize()
             tools = (await session.list_tools()).tools

@@ -13,12 +13,13 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use mxcp_artifact::RelationName;
+use serde::{Deserialize, Serialize};
 
 use crate::analyze::Parsed;
 use crate::json::{Id, Tree};
 
 /// How a column came from another one, from the closest to the loosest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum How {
     /// It is that column, perhaps under another name.
     Direct,
@@ -29,7 +30,7 @@ pub enum How {
 }
 
 /// A column of a stored relation, both names folded.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SourceColumn {
     pub relation: RelationName,
     pub column: String,
@@ -38,22 +39,39 @@ pub struct SourceColumn {
 pub type Sources = BTreeMap<SourceColumn, How>;
 
 /// One column of a result.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct OutputColumn {
     /// As written; empty where the engine makes a name up.
     pub name: String,
     /// The columns whose values it can show. What only counts or compares them shows none.
+    #[serde(with = "pairs")]
     pub from: Sources,
     /// Where it is written, in bytes of the text.
     pub range: Option<Range<u32>>,
 }
 
 /// The columns of a text's last statement.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Lineage {
     pub columns: Vec<OutputColumn>,
     /// Every column is there, in the order of the result.
     pub complete: bool,
+}
+
+// JSON has texts for keys, and a column is none.
+mod pairs {
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    use super::{How, SourceColumn, Sources};
+
+    pub(super) fn serialize<S: Serializer>(map: &Sources, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(map)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Sources, D::Error> {
+        let pairs = Vec::<(SourceColumn, How)>::deserialize(from)?;
+        Ok(pairs.into_iter().collect())
+    }
 }
 
 /// Columns of a relation by its name; `None` when they are not known.

@@ -10,6 +10,7 @@ pub mod endpoint;
 pub mod evals;
 mod flow;
 mod grammar;
+mod lists;
 mod plugin;
 pub mod policy;
 mod policy_action;

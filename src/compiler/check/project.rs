@@ -17,6 +17,7 @@ pub(super) fn check_site(db: &dyn Db, file: SourceFile, findings: &mut Vec<Findi
     check_databases(db, file, findings);
     check_secrets(db, file, findings);
     check_severities(db, file, findings);
+    super::lists::check_lists(db, file, findings);
     super::plugin::check_plugins(db, file, findings);
 }
 

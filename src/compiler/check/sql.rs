@@ -9,6 +9,7 @@ use crate::finding::{Anchor, Finding, TextOrigin};
 use crate::lower::endpoint::EndpointDef;
 use crate::sql::{Bound, SqlText, analyze_sql, bind_endpoint, endpoint_source};
 
+mod conflicts;
 mod effects;
 mod errors;
 mod parameters;
@@ -47,10 +48,16 @@ pub(super) fn check_sql(
     parameters::check_parameters(file, def, text, origin, findings);
     effects::check_effects(db, file, def, text, &analysis.statements, origin, findings);
     let before_last = analysis.statements.split_last().map_or(&[][..], |(_, s)| s);
-    if let [_, second, ..] = analysis.statements.as_slice()
-        && analysis.statements.iter().all(|s| !s.effects.writes)
-        // `SET VARIABLE` and its like prepare the query after them.
-        && before_last.iter().any(|s| s.kind == StatementKind::Select)
+    let only_reads = analysis.statements.iter().all(|s| !s.effects.writes);
+    // `SET VARIABLE` and its like prepare the query after them; what has effects has a purpose.
+    let lost = before_last.iter().position(|s| {
+        let has_effects = s.effects.writes || s.effects.volatile || s.effects.external;
+        s.kind == StatementKind::Select && (only_reads || !has_effects)
+    });
+    if let Some(lost) = lost
+        && let Some(second) = analysis
+            .statements
+            .get(if only_reads { 1 } else { lost + 1 })
     {
         findings.push(
             Finding::new(
@@ -75,6 +82,12 @@ pub(super) fn check_sql(
         origin,
         findings,
     );
+    for statement in &analysis.statements {
+        texts::check_choices(file, def, statement, origin, findings);
+        if !matches!(endpoint.bound, Bound::Failed { .. }) {
+            conflicts::check_conflicts(db, statement, origin, findings);
+        }
+    }
     match &endpoint.bound {
         Bound::Columns {
             columns,
@@ -149,6 +162,7 @@ fn changes(statement: &Statement, text: &str) -> bool {
         | StatementKind::Update
         | StatementKind::Delete
         | StatementKind::Drop
+        | StatementKind::Copy
         | StatementKind::Alter => true,
         StatementKind::Create => !temporary(),
         StatementKind::Select => !statement.details.changes.is_empty(),

@@ -191,6 +191,8 @@ fn lower_messages(node: Option<Node<'_>>) -> Vec<PromptMessage> {
             role: string(node.get("role")),
             kind: string(node.get("type")),
             prompt: string(node.get("prompt")).unwrap_or_default(),
+            uri: string(node.get("uri")),
+            mime_type: string(node.get("mime_type")),
         })
         .collect()
 }

@@ -17,7 +17,7 @@ use crate::dbt::{
 use crate::documents::{
     DocumentKind, FilePath, files_of, find_file, parse_yaml, python_module, site,
 };
-use crate::inputs::Settings;
+use crate::inputs::dbt_inputs;
 use crate::relations::RelationKey;
 
 pub(crate) const PROJECT_FILE: &str = "dbt_project.yml";
@@ -36,13 +36,15 @@ pub(crate) fn dbt_project(db: &dyn Db) -> Option<DbtProject> {
         return None;
     }
     let (mut def, problems) = lower_project(parse_yaml(db, file));
+    for (name, value) in &dbt_inputs(db).vars {
+        if let Some(serde_json::Value::Object(own)) = def.vars.get_mut(&def.name) {
+            own.remove(name);
+        }
+        def.vars.insert(name.clone(), value.clone());
+    }
     let context = YamlContext {
         package: def.name.clone(),
-        vars: {
-            let mut vars = def.vars_for(&def.name);
-            vars.extend(Settings::get(db).dbt(db).vars.clone());
-            vars
-        },
+        vars: def.vars_for(&def.name),
         target: target_of(db, def.profile.as_deref()),
         macros: MacroSet::empty(&def.name),
     };

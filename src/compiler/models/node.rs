@@ -20,7 +20,7 @@ use crate::dbt::{
     Resolver, Resource, Target, config, merge_model, static_refs,
 };
 use crate::documents::{DocumentKind, document_kind, site};
-use crate::inputs::Settings;
+use crate::inputs::{Settings, dbt_inputs};
 
 /// The folder below which every relation is made unless configured otherwise.
 const TARGET_SCHEMA: &str = "main";
@@ -182,7 +182,8 @@ pub(crate) fn vars_of(db: &dyn Db, package: &str) -> Map<String, Json> {
     let theirs = installed(db).iter().find(|p| p.def.name == package);
     let mut vars = theirs.map_or_else(Map::new, |p| p.def.vars_for(package));
     vars.extend(project.def.vars_for(package));
-    vars.extend(Settings::get(db).dbt(db).vars.clone());
+    // The command line outranks what packages set for themselves.
+    vars.extend(dbt_inputs(db).vars.clone());
     vars
 }
 
@@ -308,14 +309,20 @@ pub(crate) fn target(db: &dyn Db) -> Target {
 
 /// The target of a project whose file names this profile of dbt.
 pub(super) fn target_of(db: &dyn Db, dbt_profile: Option<&str>) -> Target {
-    if let Some(target) = &Settings::get(db).dbt(db).target {
-        return target.clone();
-    }
     let profile = Settings::get(db)
         .profile(db)
         .clone()
         .or_else(|| site(db).map(|s| s.profile.clone()))
         .unwrap_or_else(|| "default".into());
+    if let Some(target) = &dbt_inputs(db).target {
+        return Target {
+            name: target.name.clone(),
+            profile: dbt_profile.unwrap_or_default().to_owned(),
+            schema: target.schema.clone(),
+            database: target.database.clone(),
+            threads: target.threads,
+        };
+    }
     Target {
         name: profile.replace('-', "_"),
         profile: dbt_profile.unwrap_or_default().to_owned(),

@@ -26,13 +26,14 @@ _latest = None
 class Scope:
     """What the running code may reach: its host and the call it serves, with what it gathers meanwhile."""
 
-    __slots__ = ("host", "call", "events", "values")
+    __slots__ = ("host", "call", "events", "values", "questions")
 
     def __init__(self, host, call):
         self.host = host
         self.call = call
         self.events = []
         self.values = None
+        self.questions = {}
 
 
 def scope():

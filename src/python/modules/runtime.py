@@ -1,10 +1,11 @@
 """What endpoint code may use: the database, the configuration, plugins, messages and hooks."""
 
+import base64
 import collections.abc
 
 import _mxcp_host as _host
 
-__all__ = ["db", "config", "plugins", "mcp", "on_init", "on_shutdown", "reload_duckdb"]
+__all__ = ["db", "config", "content", "plugins", "mcp", "on_init", "on_shutdown", "reload_duckdb"]
 
 
 class Database:
@@ -104,6 +105,94 @@ class Messages:
         return _Done()
 
 
+    def elicit(self, message, schema, *, name=None):
+        """Asks the user: `schema` is a JSON Schema object of plain fields. The answer is a dict with `action`
+        (`accept`, `decline` or `cancel`) and, when accepted, `content`."""
+        return self._one(name, "elicitation/create", {"message": message, "requestedSchema": schema})
+
+    def sample(self, messages, max_tokens=1000, *, name=None, **more):
+        """Asks the client's model. `messages` is a text or a list of messages of the protocol; the answer is a dict
+        with `role`, `content` and `model`."""
+        if isinstance(messages, str):
+            messages = [{"role": "user", "content": {"type": "text", "text": messages}}]
+        return self._one(name, "sampling/createMessage", {"messages": messages, "maxTokens": max_tokens, **more})
+
+    def roots(self, *, name=None):
+        """The folders that the client works in: a dict with the list `roots`."""
+        return self._one(name, "roots/list", {})
+
+    def ask(self, **questions):
+        """Several questions at once, each as `(method, params)`; a dict of the answers by name."""
+        asked = [(name, method, params) for name, (method, params) in questions.items()]
+        return _Answer(zip(questions, _ask(asked)))
+
+    def _one(self, name, method, params):
+        if name is None:
+            # The same name each time the code runs again, as long as it asks in the same order.
+            counts = _host.current().questions
+            counts[method] = counts.get(method, 0) + 1
+            name = f"{method.partition('/')[0]}-{counts[method]}"
+        return _Answer(_ask([(name, method, params)])[0])
+
+
+class _InputRequired(BaseException):
+    """Ends the code: the client is asked, and calls again with its answers."""
+
+
+class _Answer(dict):
+    """A dict that may be awaited."""
+
+    def __await__(self):
+        return self
+        yield
+
+
+def _ask(questions):
+    answers = _host.current().call.ask(questions)
+    if answers is None:
+        raise _InputRequired("the client is asked first")
+    for (name, method, _), answer in zip(questions, answers):
+        if not isinstance(answer, dict):
+            raise RuntimeError(f"the client's answer to `{name}` ({method}) is malformed")
+    return answers
+
+
+class _ContentBlock(dict):
+    """What is shown as it is, not as JSON text."""
+
+    def __init__(self, **fields):
+        super().__init__({"mcp:content": {name: value for name, value in fields.items() if value is not None}})
+
+
+class ContentBlocks:
+    """Blocks that a tool may return, alone or in a list, instead of data. Such a tool declares no `return`."""
+
+    def text(self, text):
+        return _ContentBlock(type="text", text=text)
+
+    def image(self, data, mime_type):
+        """`data` as bytes or as base64 text."""
+        return _ContentBlock(type="image", data=_base64(data), mimeType=mime_type)
+
+    def audio(self, data, mime_type):
+        return _ContentBlock(type="audio", data=_base64(data), mimeType=mime_type)
+
+    def resource(self, uri, *, text=None, blob=None, mime_type=None):
+        """A resource with its text, or with its bytes as `blob`."""
+        if (text is None) == (blob is None):
+            raise TypeError("a resource has `text` or `blob`")
+        inner = {"uri": uri, "mimeType": mime_type, "text": text, "blob": None if blob is None else _base64(blob)}
+        return _ContentBlock(type="resource", resource={k: v for k, v in inner.items() if v is not None})
+
+    def link(self, uri, name, *, description=None, mime_type=None):
+        """A resource that the client may read."""
+        return _ContentBlock(type="resource_link", uri=uri, name=name, description=description, mimeType=mime_type)
+
+
+def _base64(data):
+    return data if isinstance(data, str) else base64.b64encode(data).decode("ascii")
+
+
 def on_init(func):
     """Runs the function once after the project's modules are imported."""
     _host.registering_host().add_init_hook(func)
@@ -128,3 +217,4 @@ db = Database()
 config = Config()
 plugins = Plugins()
 mcp = Messages()
+content = ContentBlocks()

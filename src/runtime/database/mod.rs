@@ -5,6 +5,7 @@
 
 pub(crate) mod bind;
 pub(crate) mod cells;
+mod confine;
 pub(crate) mod decode;
 pub(crate) mod execute;
 pub(crate) mod extensions;

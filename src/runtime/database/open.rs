@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use mxcp_artifact::Manifest;
 
+use super::confine;
 use super::extensions;
 use super::ffi::Engine;
 use super::functions::{self, Registry};
@@ -64,6 +65,12 @@ pub(crate) fn open(
         .map_err(StartError::Extension)?;
     functions::register(&mut connection, &registry).map_err(refused)?;
     secrets::create(&mut connection, &options.user_config.secrets);
+    // Who runs a command may read any file anyway; a client of a server may not.
+    let serves = matches!(options.transport, "stdio" | "streamable-http");
+    if serves && !confine::may_reach_out(manifest) {
+        let confined = confine::confine(&mut connection).map_err(refused)?;
+        tracing::debug!(confined, "external access");
+    }
     drop(connection);
     let patience = Duration::from_millis(manifest.project.limits.timeout_ms.min(60_000));
     Ok(Pool::new(engine, registry, patience, snapshot))

@@ -2,20 +2,22 @@
 //! client and by the end of the server.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rmcp::RoleServer;
 use rmcp::service::RequestContext;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
 
 use super::messages::{Inbox, forward};
 use crate::Cancel;
 
-/// Calls that run at once; more wait for their turn.
-const CONCURRENT: usize = 64;
-
 #[derive(Debug)]
 pub(super) struct Calls {
     permits: Arc<Semaphore>,
+    /// How many may wait for a permit.
+    queue: usize,
+    waiting: AtomicUsize,
     running: watch::Sender<usize>,
     stopped: watch::Sender<bool>,
 }
@@ -29,19 +31,31 @@ pub(super) enum Lost {
     Stopped,
     /// It panicked.
     Crashed,
+    /// Too many calls wait already.
+    Refused,
 }
 
-impl Default for Calls {
-    fn default() -> Self {
+impl Calls {
+    /// At most `concurrent` run at once and `queue` wait for their turn.
+    pub(super) fn new(concurrent: u64, queue: u64) -> Self {
+        let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
         Self {
-            permits: Arc::new(Semaphore::new(CONCURRENT)),
+            permits: Arc::new(Semaphore::new(
+                size(concurrent).clamp(1, Semaphore::MAX_PERMITS),
+            )),
+            queue: size(queue),
+            waiting: AtomicUsize::new(0),
             running: watch::Sender::new(0),
             stopped: watch::Sender::new(false),
         }
     }
-}
 
-impl Calls {
+    /// How many run, and how many wait.
+    pub(super) fn load(&self) -> (usize, usize) {
+        let waiting = self.waiting.load(Ordering::Relaxed);
+        (self.running.borrow().saturating_sub(waiting), waiting)
+    }
+
     /// Runs `work` on a blocking thread and forwards its messages meanwhile. When nobody waits for it
     /// any more this returns at once, and what runs is interrupted.
     pub(super) async fn run<T: Send + 'static>(
@@ -54,10 +68,8 @@ impl Calls {
         let _running = Running::new(&self.running);
         let mut stopped = self.stopped.subscribe();
         let body = async {
-            let permit = Arc::clone(&self.permits)
-                .acquire_owned()
-                .await
-                .map_err(|_| Lost::Stopped)?;
+            let permit = self.permit().await?;
+            let mut asked = JoinSet::new();
             let mut result = tokio::task::spawn_blocking(move || {
                 let _permit = permit;
                 work()
@@ -65,13 +77,13 @@ impl Calls {
             let result = loop {
                 tokio::select! {
                     biased;
-                    message = next(&mut inbox) => forward(message, &context.peer).await,
+                    message = next(&mut inbox) => forward(message, &context.peer, &mut asked).await,
                     result = &mut result => break result,
                 }
             };
             // Messages come before the answer.
             while let Some(Ok(message)) = inbox.as_mut().map(Inbox::try_recv) {
-                forward(message, &context.peer).await;
+                forward(message, &context.peer, &mut asked).await;
             }
             result.map_err(|_| Lost::Crashed)
         };
@@ -82,6 +94,18 @@ impl Calls {
         };
         cancel.cancel();
         Err(lost)
+    }
+
+    async fn permit(&self) -> Result<OwnedSemaphorePermit, Lost> {
+        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
+            return Ok(permit);
+        }
+        let waiting = Waiting::new(&self.waiting);
+        if waiting.before >= self.queue {
+            return Err(Lost::Refused);
+        }
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
+        permit.map_err(|_| Lost::Stopped)
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -110,6 +134,24 @@ async fn next(inbox: &mut Option<Inbox>) -> super::messages::Message {
     // Nothing will come any more.
     *inbox = None;
     std::future::pending().await
+}
+
+struct Waiting<'a> {
+    count: &'a AtomicUsize,
+    before: usize,
+}
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        let before = count.fetch_add(1, Ordering::Relaxed);
+        Self { count, before }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 struct Running<'a>(&'a watch::Sender<usize>);

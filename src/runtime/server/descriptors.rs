@@ -137,8 +137,12 @@ fn config(manifest: &Manifest) -> ServerConfig {
     )]
     let capabilities = ServerCapabilities::builder()
         .enable_tools()
+        .enable_tool_list_changed()
         .enable_resources()
+        .enable_resources_list_changed()
+        .enable_resources_subscribe()
         .enable_prompts()
+        .enable_prompts_list_changed()
         .enable_completions()
         .enable_logging()
         .build();
@@ -218,10 +222,12 @@ fn template(endpoint: &Endpoint, uri: String) -> ResourceTemplate {
 
 /// The declared MIME type, or the one that the declared result has.
 pub(super) fn mime_type(endpoint: &Endpoint) -> Option<&str> {
-    let returns = endpoint.returns.as_ref().map(|returns| returns.kind);
-    endpoint.mime_type.as_deref().or(match returns? {
-        TypeKind::String => Some("text/plain"),
-        _ => Some("application/json"),
+    if let Some(declared) = &endpoint.mime_type {
+        return Some(declared);
+    }
+    Some(match endpoint.returns.as_ref()?.kind {
+        TypeKind::String => "text/plain",
+        _ => "application/json",
     })
 }
 

@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 use rmcp::ErrorData;
+use rmcp::model::ErrorCode;
 
 use super::calls::Lost;
 use crate::CallError;
@@ -68,10 +69,18 @@ pub(super) fn error_data(error: &CallError, endpoint: &str) -> ErrorData {
     }
 }
 
+/// The first of the codes that the protocol leaves to servers.
+const BUSY: ErrorCode = ErrorCode(-32000);
+
 pub(super) fn lost(lost: Lost, endpoint: &str) -> ErrorData {
     match lost {
         Lost::Cancelled => ErrorData::internal_error("the call was cancelled", None),
         Lost::Stopped => ErrorData::internal_error("the server is shutting down", None),
+        Lost::Refused => ErrorData::new(
+            BUSY,
+            "the server is busy: too many calls wait already; try again in a moment",
+            Some(serde_json::json!({ "retryable": true, "retryAfterMs": 1000 })),
+        ),
         Lost::Crashed => {
             let id = id();
             tracing::error!(endpoint, id, "the call crashed");

@@ -8,21 +8,26 @@
     reason = "clients of every revision but the newest know messages of a server only this way"
 )]
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use mxcp_artifact::{Body, Endpoint, EndpointKind};
+use axum::http::request::Parts;
+use mxcp_artifact::{Body, Endpoint, EndpointKind, Manifest};
 use rmcp::model::*;
-use rmcp::service::RequestContext;
+use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::{Map, Value};
 
+use super::asking::{self, Seal};
 use super::calls::{Calls, Lost};
+use super::changes::{self, Changes, Watching};
 use super::descriptors::{Descriptors, Target};
 use super::failure::{self, Author};
 use super::messages::{Inbox, Outbox, rank};
+use super::metrics::{Ended, Metrics};
 use super::page::{PAGE_SIZE, page};
 use super::sql_tools::SqlTool;
 use super::{completion, prompts, reading, tools};
@@ -37,6 +42,7 @@ pub(super) struct Server {
     shared: Arc<Shared>,
     // What the client asked for with `logging/setLevel`, as a rank; `UNSET` before.
     level: Arc<AtomicU8>,
+    watching: Arc<Watching>,
 }
 
 #[derive(Debug)]
@@ -44,6 +50,10 @@ struct Shared {
     runtime: Arc<Runtime>,
     descriptors: ArcSwap<Descriptors>,
     calls: Arc<Calls>,
+    metrics: Metrics,
+    changes: Changes,
+    /// Seals what clients keep between the rounds of a call.
+    states: Option<RequestStateCodec>,
 }
 
 const UNSET: u8 = u8::MAX;
@@ -56,9 +66,49 @@ impl Server {
                 runtime,
                 descriptors,
                 calls,
+                metrics: Metrics::default(),
+                changes: Changes::default(),
+                states: asking::codec(),
             }),
             level: Arc::new(AtomicU8::new(UNSET)),
+            watching: Arc::default(),
         }
+    }
+
+    /// The same server for another client.
+    pub(super) fn for_client(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            level: Arc::new(AtomicU8::new(UNSET)),
+            watching: Arc::default(),
+        }
+    }
+
+    pub(super) fn manifest(&self) -> Arc<Manifest> {
+        self.shared.runtime.manifest()
+    }
+
+    pub(super) fn calls(&self) -> &Calls {
+        &self.shared.calls
+    }
+
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
+    }
+
+    /// Tells clients from now on when another manifest changes what they have listed. Must be called
+    /// inside a runtime; ends with it.
+    pub(super) fn announce_changes(&self) {
+        let mut replaced = self.shared.runtime.replacements();
+        let server = self.clone();
+        tokio::spawn(async move {
+            let mut before = server.descriptors();
+            while replaced.changed().await.is_ok() {
+                let after = server.descriptors();
+                server.shared.changes.announce(&before, &after).await;
+                before = after;
+            }
+        });
     }
 
     /// The descriptors of the manifest that is served now.
@@ -83,14 +133,28 @@ impl Server {
         &self,
         context: &RequestContext<RoleServer>,
         endpoint: Option<&Endpoint>,
-    ) -> (Caller, Option<Inbox>) {
-        let mut caller = Caller::default();
-        if !endpoint.is_some_and(|e| matches!(e.body, Body::Python(_))) {
-            return (caller, None);
+        answers: BTreeMap<String, Value>,
+    ) -> (Caller, Option<Inbox>, Option<Arc<Outbox>>) {
+        let mut caller = caller_of(context);
+        if endpoint.is_some_and(|e| !matches!(e.body, Body::Python(_))) {
+            return (caller, None, None);
         }
-        let (outbox, inbox) = Outbox::new(context, self.level());
-        caller.messages = Some(Arc::new(outbox));
-        (caller, Some(inbox))
+        let (outbox, inbox) = Outbox::new(context, self.level(), answers);
+        let outbox = Arc::new(outbox);
+        caller.messages = Some(outbox.clone());
+        (caller, Some(inbox), Some(outbox))
+    }
+
+    fn seal(
+        &self,
+        method: &str,
+        name: &str,
+        arguments: &Map<String, Value>,
+    ) -> Result<Seal<'_>, ErrorData> {
+        let codec = self.shared.states.as_ref().ok_or_else(|| {
+            ErrorData::internal_error("this machine has no source of random numbers", None)
+        })?;
+        Ok(Seal::new(codec, method, name, arguments))
     }
 
     async fn run<T: Send + 'static>(
@@ -100,6 +164,7 @@ impl Server {
         cancel: &Cancel,
         inbox: Option<Inbox>,
         work: impl FnOnce(&Runtime) -> T + Send + 'static,
+        failed: impl Fn(&T) -> bool + Send,
     ) -> Result<T, Lost> {
         let runtime = Arc::clone(&self.shared.runtime);
         let started = Instant::now();
@@ -109,6 +174,16 @@ impl Server {
             .run(context, cancel, inbox, move || work(&runtime))
             .await;
         let (method, name) = request;
+        let ended = match &result {
+            Ok(value) if failed(value) => Ended::Failed,
+            Ok(_) => Ended::Ok,
+            Err(Lost::Cancelled | Lost::Stopped) => Ended::Cancelled,
+            Err(Lost::Crashed) => Ended::Failed,
+            Err(Lost::Refused) => Ended::Refused,
+        };
+        self.shared
+            .metrics
+            .record(method, name, ended, started.elapsed());
         tracing::debug!(
             method,
             name,
@@ -124,28 +199,49 @@ impl Server {
         &self,
         descriptors: &Arc<Descriptors>,
         index: usize,
-        arguments: Map<String, Value>,
+        request: CallToolRequestParams,
         context: &RequestContext<RoleServer>,
-    ) -> Result<CallToolResult, ErrorData> {
+    ) -> Result<CallToolResponse, ErrorData> {
         let endpoint = descriptors
             .manifest
             .endpoints
             .get(index)
             .ok_or_else(|| ErrorData::internal_error("the tool is gone", None))?;
         let name = endpoint.id();
-        let (caller, inbox) = self.caller(context, Some(endpoint));
+        let arguments = request.arguments.unwrap_or_default();
+        let seal = self.seal("tools/call", name, &arguments)?;
+        let answers = seal.answers(request.request_state.as_deref(), request.input_responses)?;
+        let (caller, inbox, outbox) = self.caller(context, Some(endpoint), answers);
         let mut call = Call::new(EndpointKind::Tool, name, arguments);
         call.caller = caller;
         let cancel = call.cancel.clone();
         let returns = endpoint.returns.clone();
+        let asked = outbox.clone();
         let work = move |runtime: &Runtime| match runtime.call(&call) {
             Ok(outcome) => tools::success(outcome.value, returns.as_ref())
                 .unwrap_or_else(|text| tools::failure_text(&call.id, &text)),
+            // The code ended because its question has no answer yet.
+            Err(_) if asked.is_some_and(|outbox| outbox.waits_for_client()) => {
+                CallToolResult::success(Vec::new())
+            }
             Err(error) => tools::failure(&call.id, &error, Author::Project),
         };
-        self.run(context, ("tools/call", name), &cancel, inbox, work)
+        let request = ("tools/call", name);
+        let result = self
+            .run(context, request, &cancel, inbox, work, is_error)
             .await
-            .map_err(|lost| failure::lost(lost, name))
+            .map_err(|lost| failure::lost(lost, name))?;
+        if is_error(&result)
+            && let Some(error) = outbox.as_ref().and_then(|outbox| outbox.incapable())
+        {
+            return Err(error);
+        }
+        Ok(
+            match outbox.and_then(|outbox| outbox.input_required(&seal)) {
+                Some(required) => required.into(),
+                None => result.into(),
+            },
+        )
     }
 
     async fn call_sql_tool(
@@ -155,7 +251,7 @@ impl Server {
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResult, ErrorData> {
         let name = tool.name();
-        let (caller, inbox) = self.caller(context, None);
+        let caller = caller_of(context);
         let cancel = Cancel::default();
         let stop = cancel.clone();
         let work = move |runtime: &Runtime| match tool.run(runtime, &arguments, &caller, &stop) {
@@ -167,9 +263,29 @@ impl Server {
             }
             Err(error) => tools::failure(name, &error, Author::Client),
         };
-        self.run(context, ("tools/call", name), &cancel, inbox, work)
+        self.run(context, ("tools/call", name), &cancel, None, work, is_error)
             .await
             .map_err(|lost| failure::lost(lost, name))
+    }
+}
+
+fn is_error(result: &CallToolResult) -> bool {
+    result.is_error == Some(true)
+}
+
+/// Who calls, as far as the transport tells.
+fn caller_of(context: &RequestContext<RoleServer>) -> Caller {
+    let Some(parts) = context.extensions.get::<Parts>() else {
+        return Caller::default();
+    };
+    let headers = parts
+        .headers
+        .iter()
+        .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
+        .collect();
+    Caller {
+        headers,
+        ..Caller::default()
     }
 }
 
@@ -224,6 +340,22 @@ impl ServerHandler for Server {
             .with_cache_scope(CacheScope::Public))
     }
 
+    async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        self.shared.changes.add(context.peer, &self.watching);
+    }
+
+    fn accepted_subscription_filter(
+        &self,
+        requested: &SubscriptionFilter,
+    ) -> Option<SubscriptionFilter> {
+        Some(changes::accepted(requested))
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        self.shared.changes.listen(&context).await;
+        Ok(())
+    }
+
     async fn set_level(
         &self,
         request: SetLevelRequestParams,
@@ -257,15 +389,17 @@ impl ServerHandler for Server {
                 None,
             ));
         };
-        let arguments = request.arguments.unwrap_or_default();
-        let result = match target {
+        match target {
             Target::Endpoint(index) => {
-                self.call_endpoint(&descriptors, index, arguments, &context)
-                    .await?
+                self.call_endpoint(&descriptors, index, request, &context)
+                    .await
             }
-            Target::Sql(tool) => self.call_sql_tool(tool, arguments, &context).await?,
-        };
-        Ok(result.into())
+            Target::Sql(tool) => {
+                let arguments = request.arguments.unwrap_or_default();
+                let result = self.call_sql_tool(tool, arguments, &context).await?;
+                Ok(result.into())
+            }
+        }
     }
 
     async fn list_resources(
@@ -294,12 +428,10 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
         let manifest = Arc::clone(&self.descriptors().manifest);
+        let seal = self.seal("resources/read", &request.uri, &Map::new())?;
+        let answers = seal.answers(request.request_state.as_deref(), request.input_responses)?;
         // A resource's kind of body is known only after the match, so any may send messages.
-        let (outbox, inbox) = Outbox::new(&context, self.level());
-        let caller = Caller {
-            messages: Some(Arc::new(outbox)),
-            ..Caller::default()
-        };
+        let (caller, inbox, outbox) = self.caller(&context, None, answers);
         let cancel = Cancel::default();
         let stop = cancel.clone();
         let uri = request.uri.clone();
@@ -309,12 +441,16 @@ impl ServerHandler for Server {
                 &context,
                 ("resources/read", &request.uri),
                 &cancel,
-                Some(inbox),
+                inbox,
                 work,
+                Result::is_err,
             )
             .await
-            .map_err(|lost| failure::lost(lost, &request.uri))??;
-        Ok(result.into())
+            .map_err(|lost| failure::lost(lost, &request.uri))?;
+        if let Some(required) = outbox.and_then(|outbox| outbox.input_required(&seal)) {
+            return Ok(required.into());
+        }
+        Ok(result?.into())
     }
 
     async fn list_prompts(
@@ -335,10 +471,25 @@ impl ServerHandler for Server {
             ErrorData::invalid_params(format!("Unknown prompt: {}", request.name), None)
         })?;
         let endpoint = endpoint.clone();
-        let (caller, inbox) = self.caller(&context, Some(&endpoint));
+        let mut arguments = request.arguments.unwrap_or_default();
+        let seal = self.seal("prompts/get", &request.name, &arguments)?;
+        let answers = seal.answers(request.request_state.as_deref(), request.input_responses)?;
+        // What is missing can be asked for, where the client takes questions between calls.
+        let (outbox, _) = Outbox::new(&context, None, answers);
+        match prompts::ask_missing(&endpoint, &mut arguments, &outbox) {
+            Ok(()) => {}
+            Err(prompts::Missing::Asked) => {
+                if let Some(required) = outbox.input_required(&seal) {
+                    return Ok(required.into());
+                }
+            }
+            Err(prompts::Missing::Declined(why)) => {
+                return Err(ErrorData::invalid_params(why, None));
+            }
+        }
+        let caller = caller_of(&context);
         let cancel = Cancel::default();
         let stop = cancel.clone();
-        let arguments = request.arguments.unwrap_or_default();
         let work =
             move |runtime: &Runtime| prompts::get(runtime, &endpoint, arguments, caller, stop);
         let result = self
@@ -346,12 +497,31 @@ impl ServerHandler for Server {
                 &context,
                 ("prompts/get", &request.name),
                 &cancel,
-                inbox,
+                None,
                 work,
+                Result::is_err,
             )
             .await
             .map_err(|lost| failure::lost(lost, &request.name))??;
         Ok(result.into())
+    }
+
+    async fn subscribe(
+        &self,
+        request: SubscribeRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.watching.add(request.uri);
+        Ok(())
+    }
+
+    async fn unsubscribe(
+        &self,
+        request: UnsubscribeRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.watching.forget(&request.uri);
+        Ok(())
     }
 
     async fn complete(
@@ -366,10 +536,14 @@ impl ServerHandler for Server {
     async fn on_custom_request(
         &self,
         request: CustomRequest,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
         let method = request.method;
-        if METHODS.contains(&method.as_str()) {
+        let modern = context
+            .protocol_version()
+            .is_some_and(|version| version >= ProtocolVersion::V_2026_07_28);
+        let removed = modern && matches!(method.as_str(), "initialize" | "logging/setLevel");
+        if METHODS.contains(&method.as_str()) && !removed {
             return Err(ErrorData::invalid_params(
                 format!("the parameters of {method} are not valid"),
                 None,

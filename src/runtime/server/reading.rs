@@ -1,5 +1,6 @@
 //! Reading resources: a URI becomes a call, its result becomes text.
 
+use base64::Engine as _;
 use mxcp_artifact::{Endpoint, EndpointKind, Manifest};
 use rmcp::ErrorData;
 use rmcp::model::{ReadResourceResult, ResourceContents};
@@ -7,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::descriptors::mime_type;
 use super::failure::error_data;
+use super::tools::CONTENT;
 use crate::{Call, Caller, Cancel, Runtime, resources};
 
 /// Reads the resource that a URI names.
@@ -31,6 +33,10 @@ pub(super) fn read(
     let outcome = runtime
         .call(&call)
         .map_err(|error| error_data(&error, endpoint.id()))?;
+    let mime = mime_type(endpoint);
+    if let Some(contents) = blob(&outcome.value, &uri, mime) {
+        return Ok(ReadResourceResult::new(vec![contents]));
+    }
     let (text, natural) = match outcome.value {
         Value::String(text) => (text, "text/plain"),
         value => (
@@ -38,9 +44,43 @@ pub(super) fn read(
             "application/json",
         ),
     };
-    let contents =
-        ResourceContents::text(text, uri).with_mime_type(mime_type(endpoint).unwrap_or(natural));
+    let contents = ResourceContents::text(text, uri).with_mime_type(mime.unwrap_or(natural));
     Ok(ReadResourceResult::new(vec![contents]))
+}
+
+/// Bytes, which come as base64: marked as such by Python code, or promised by the MIME type.
+fn blob(value: &Value, uri: &str, mime: Option<&str>) -> Option<ResourceContents> {
+    let marked = value.get(CONTENT);
+    let field = |name: &str| marked?.get(name)?.as_str();
+    let inner = |name: &str| marked?.get("resource")?.get(name)?.as_str();
+    let data = field("data")
+        .or_else(|| inner("blob"))
+        .or_else(|| value.as_str().filter(|_| mime.is_some_and(is_binary)))?;
+    base64::engine::general_purpose::STANDARD
+        .decode(data)
+        .ok()?;
+    let contents = ResourceContents::blob(data, uri);
+    let mime = field("mimeType").or_else(|| inner("mimeType")).or(mime);
+    Some(match mime {
+        Some(mime) => contents.with_mime_type(mime),
+        None => contents,
+    })
+}
+
+fn is_binary(mime: &str) -> bool {
+    let mime = mime.split(';').next().unwrap_or(mime).trim();
+    match mime.split_once('/') {
+        Some(("image", kind)) => !kind.ends_with("+xml"),
+        Some(("audio" | "video" | "font", _)) => true,
+        Some(("application", kind)) => {
+            matches!(
+                kind,
+                "octet-stream" | "pdf" | "zip" | "gzip" | "zstd" | "wasm"
+            ) || kind.starts_with("vnd.openxmlformats")
+                || kind.starts_with("vnd.apache")
+        }
+        _ => false,
+    }
 }
 
 fn find<'a>(manifest: &'a Manifest, uri: &str) -> Option<(&'a Endpoint, Map<String, Value>)> {

@@ -7,40 +7,18 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::sync::Arc;
-use std::time::Duration;
 
 use rmcp::ServiceExt as _;
 use rmcp::service::ServerInitializeError;
 use rmcp::transport::async_rw::AsyncRwTransport;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::calls::Calls;
+use super::ending::{End, drain, reload_on_hangup};
 use super::handler::Server;
 use super::opening::Opening;
 use crate::Runtime;
-
-/// How long the end may take.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
-    /// For calls in progress.
-    pub(super) calls: Duration,
-    /// For the service to hand over its answers; it gives up by itself after five seconds.
-    pub(super) answers: Duration,
-    /// For the last bytes on their way out.
-    pub(super) output: Duration,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self {
-            calls: Duration::from_secs(10),
-            answers: Duration::from_secs(6),
-            output: Duration::from_secs(2),
-        }
-    }
-}
 
 const BUFFER: usize = 64 * 1024;
 
@@ -86,36 +64,13 @@ pub fn serve_stdio_on(runtime: Arc<Runtime>, input: File, output: File) -> Resul
         .enable_all()
         .build()?;
     let served = threads.block_on(async {
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        let (once, twice) = (oneshot::channel(), oneshot::channel());
-        tokio::spawn(async move {
-            for ring in [once.0, twice.0] {
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                }
-                let _ = ring.send(());
-            }
-        });
-        let end = End {
-            stop: once.1,
-            abort: twice.1,
-            patience: Patience::default(),
-        };
+        let end = End::by_signal()?;
+        reload_on_hangup(Arc::clone(&runtime))?;
         serve(runtime, read_from(input)?, output, end).await
     });
     // A thread still waits for input, and nobody can wake it.
     threads.shutdown_background();
     served
-}
-
-/// Who may end the service, besides the client.
-pub(super) struct End {
-    pub(super) stop: oneshot::Receiver<()>,
-    /// Cuts the time to finish short.
-    pub(super) abort: oneshot::Receiver<()>,
-    pub(super) patience: Patience,
 }
 
 /// Serves a client until its input ends or `end` says so.
@@ -126,8 +81,10 @@ pub(super) async fn serve(
     end: End,
 ) -> Result<(), ServeError> {
     let patience = end.patience;
-    let calls = Arc::new(Calls::default());
+    let limits = runtime.manifest().project.limits.clone();
+    let calls = Arc::new(Calls::new(limits.concurrent_calls, limits.queue));
     let server = Server::new(runtime, Arc::clone(&calls));
+    server.announce_changes();
     let (from_client, service_input) = tokio::io::duplex(BUFFER);
     let (service_output, to_client) = tokio::io::duplex(BUFFER);
     let written = write_out(to_client, output)?;
@@ -203,22 +160,7 @@ async fn read_in(
         }
         Ok(()) = end.stop => tracing::debug!("a signal ends the service"),
     }
-    tokio::select! {
-        () = finish(&calls) => {}
-        () = tokio::time::sleep(end.patience.calls) => calls.stop(),
-        Ok(()) = end.abort => calls.stop(),
-    }
-}
-
-// Requests that were read but not yet begun need a moment to show up as calls.
-async fn finish(calls: &Calls) {
-    loop {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        if calls.is_idle() {
-            return;
-        }
-        calls.idle().await;
-    }
+    drain(&calls, end.abort, end.patience.calls).await;
 }
 
 // Files have no asynchronous form, so a thread of its own writes.

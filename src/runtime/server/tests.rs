@@ -14,7 +14,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::stdio::{End, Patience, ServeError, serve};
+use super::ending::{End, Patience};
+use super::stdio::{ServeError, serve};
 use crate::{Options, Runtime, UserConfig};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -603,6 +604,30 @@ async fn a_client_that_does_not_read_cannot_hold_the_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_reaches_neither_files_nor_the_network() {
+    let settings = json!({"sql_tools": {"enabled": true}});
+    let mut client = Client::initialized(settings, shop()).await;
+    let out = tempfile::tempdir().unwrap();
+    let file = out.path().join("out.csv").display().to_string();
+    for sql in [
+        format!("COPY (SELECT 1) TO '{file}'"),
+        format!("ATTACH '{file}' AS other"),
+        "SELECT * FROM read_text('/etc/hostname')".to_owned(),
+        "SELECT * FROM '/etc/hostname.csv'".to_owned(),
+        "CREATE TABLE t AS SELECT * FROM glob('/etc/*')".to_owned(),
+        "INSTALL httpfs".to_owned(),
+        "SET enable_external_access = true".to_owned(),
+        format!("EXPORT DATABASE '{file}'"),
+    ] {
+        let result = client
+            .call("execute_sql_query", json!({ "sql": sql }))
+            .await;
+        assert_eq!(result["isError"], true, "{sql}: {result}");
+    }
+    assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_replaced_manifest_is_what_clients_see() {
     let mut client = Client::initialized(json!({}), shop()).await;
     client.request("tools/list", json!({})).await;
@@ -610,6 +635,12 @@ async fn a_replaced_manifest_is_what_clients_see() {
         json!({}),
         json!([tool("fresh", "SELECT 2 AS two")]),
     )));
+    // The project of the test has other resources and prompts, too.
+    for list in ["tools", "resources", "prompts"] {
+        let told = client.receive().await;
+        let method = format!("notifications/{list}/list_changed");
+        assert_eq!(told["method"], method.as_str(), "{told}");
+    }
     let list = client.request("tools/list", json!({})).await;
     assert_eq!(list["result"]["tools"].as_array().unwrap().len(), 1);
     assert_eq!(

@@ -9,6 +9,11 @@ use crate::CallError;
 
 /// The result of a call: text for the model, and structured content when a type is declared.
 pub(super) fn success(value: Value, returns: Option<&TypeDef>) -> Result<CallToolResult, String> {
+    if returns.is_none()
+        && let Some(content) = blocks(&value)?
+    {
+        return Ok(CallToolResult::success(content));
+    }
     let content = vec![ContentBlock::text(text(&value))];
     let mut result = CallToolResult::success(content);
     result.structured_content = match returns {
@@ -26,6 +31,25 @@ pub(super) fn success(value: Value, returns: Option<&TypeDef>) -> Result<CallToo
         Some(_) => Some(wrapped(value)),
     };
     Ok(result)
+}
+
+/// The key under which `mxcp.runtime.content` marks what is shown as it is.
+pub(super) const CONTENT: &str = "mcp:content";
+
+/// The content that a value is or holds; `None` for plain data.
+fn blocks(value: &Value) -> Result<Option<Vec<ContentBlock>>, String> {
+    let marked = |value: &Value| value.get(CONTENT).cloned();
+    let items = match value {
+        Value::Array(items) if items.iter().any(|item| marked(item).is_some()) => items.as_slice(),
+        value if marked(value).is_some() => std::slice::from_ref(value),
+        _ => return Ok(None),
+    };
+    let block = |item: &Value| match marked(item) {
+        Some(block) => serde_json::from_value(block)
+            .map_err(|error| format!("a block of content is malformed: {error}")),
+        None => Ok(ContentBlock::text(text(item))),
+    };
+    items.iter().map(block).collect::<Result<_, _>>().map(Some)
 }
 
 /// Anything but an object travels under `result`.

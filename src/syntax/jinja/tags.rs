@@ -164,6 +164,9 @@ impl<'t> Reader<'t> {
                     ));
                     return;
                 }
+                for plus in unary_plus(content) {
+                    self.masked[start + 2 + plus] = b' ';
+                }
                 if close == "%}" {
                     let tag = self.tag(start, end);
                     match self.handle(tag) {
@@ -389,6 +392,54 @@ fn content_len(text: &str, close: &str) -> Option<usize> {
             c => at += c.len_utf8(),
         }
     }
+}
+
+/// Where a `+` has nothing on its left to add to: it changes nothing, and the parser does not know it.
+fn unary_plus(content: &str) -> Vec<usize> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    // Whether an operand can stand here.
+    let mut open = true;
+    while let Some(c) = content[at..].chars().next() {
+        let rest = &content[at..];
+        let len = match c {
+            '\'' | '"' => {
+                open = false;
+                string_len(rest, c).unwrap_or(rest.len())
+            }
+            c if c.is_alphanumeric() || c == '_' => {
+                let len = rest
+                    .find(|c: char| !(c.is_alphanumeric() || c == '_'))
+                    .unwrap_or(rest.len());
+                open = matches!(
+                    &rest[..len],
+                    "in" | "not" | "and" | "or" | "if" | "else" | "is"
+                );
+                len
+            }
+            '+' => {
+                let operand =
+                    rest[1..].starts_with(|c: char| c.is_alphanumeric() || "_(".contains(c));
+                // At the edge of a tag it is about whitespace.
+                if open && at > 0 && operand {
+                    found.push(at);
+                }
+                open = true;
+                1
+            }
+            ')' | ']' | '}' => {
+                open = false;
+                1
+            }
+            c if c.is_whitespace() => c.len_utf8(),
+            c => {
+                open = true;
+                c.len_utf8()
+            }
+        };
+        at += len;
+    }
+    found
 }
 
 fn string_len(text: &str, quote: char) -> Option<usize> {

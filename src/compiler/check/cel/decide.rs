@@ -221,6 +221,15 @@ fn comparison(
 
 fn by_bounds(ty: &TypeDef, fact: &Fact<'_>) -> Option<(bool, String)> {
     let value = number(fact.value)?;
+    if let (Some(allowed), Op::Equal | Op::NotEqual) = (&ty.allowed, fact.op) {
+        let known: Option<Vec<f64>> = allowed.iter().map(serde_json::Value::as_f64).collect();
+        let apart = |n: &f64| (n - value).abs() > f64::EPSILON;
+        if let Some(known) = known.filter(|k| !k.is_empty() && k.iter().all(apart)) {
+            let names: Vec<String> = known.iter().take(8).map(f64::to_string).collect();
+            let what = format!("only the values {}", names.join(", "));
+            return Some((fact.op == Op::NotEqual, what));
+        }
+    }
     let bound = |closed: &Option<serde_json::Number>, open: &Option<serde_json::Number>| {
         let closed = closed.as_ref().and_then(serde_json::Number::as_f64);
         let open = open.as_ref().and_then(serde_json::Number::as_f64);

@@ -1,10 +1,11 @@
 //! Prompts: their messages as templates over the parameters.
 
+mod choices;
 mod known;
 
 use std::collections::BTreeSet;
 
-use mxcp_artifact::{TypeDef, TypeKind};
+use mxcp_artifact::{PromptMessage, TypeDef, TypeKind};
 use mxcp_base::{Severity, SourceFile, TextRange, codes, suggest};
 use mxcp_syntax::jinja::Template;
 
@@ -28,21 +29,36 @@ pub(super) fn check_messages(file: SourceFile, def: &EndpointDef, findings: &mut
     for (i, message) in def.messages.iter().enumerate() {
         let place = def.pointer(&format!("messages/{i}"));
         check_role(file, &place, message.role.as_deref(), findings);
-        check_kind(file, &place, message.kind.as_deref(), findings);
-        let origin = TextOrigin::Scalar(file, format!("{place}/prompt"));
-        let template = mxcp_syntax::jinja::scan(&message.prompt);
-        readable &= template.errors.is_empty();
-        for error in &template.errors {
-            findings.push(Finding::new(
-                codes::MX0705,
-                error.message.clone(),
-                inside(&origin, error.range),
-            ));
+        check_kind(file, &place, message, findings);
+        // An image is no template: its letters mean nothing.
+        let data = message.mime_type.is_some()
+            && matches!(message.kind.as_deref(), Some("image" | "audio"));
+        let texts = [
+            ("prompt", Some(&message.prompt)),
+            ("uri", message.uri.as_ref()),
+        ];
+        for (key, text) in texts {
+            let Some(text) = text.filter(|_| !data) else {
+                continue;
+            };
+            let origin = TextOrigin::Scalar(file, format!("{place}/{key}"));
+            let template = mxcp_syntax::jinja::scan(text);
+            readable &= template.errors.is_empty();
+            for error in &template.errors {
+                findings.push(Finding::new(
+                    codes::MX0705,
+                    error.message.clone(),
+                    inside(&origin, error.range),
+                ));
+            }
+            check_names(def, &origin, text, &template, findings);
+            check_filters(&origin, &template, findings);
+            if template.errors.is_empty() {
+                choices::check_choices(def, &origin, text, findings);
+            }
+            check_attributes(def, &origin, &template, findings);
+            used.extend(template.undeclared.into_iter().map(|(name, _)| name));
         }
-        check_names(def, &origin, &message.prompt, &template, findings);
-        check_filters(&origin, &template, findings);
-        check_attributes(def, &origin, &template, findings);
-        used.extend(template.undeclared.into_iter().map(|(name, _)| name));
     }
     // What could not be read may use anything.
     if !readable {
@@ -98,19 +114,32 @@ fn check_role(file: SourceFile, place: &str, role: Option<&str>, findings: &mut 
     });
 }
 
-fn check_kind(file: SourceFile, place: &str, kind: Option<&str>, findings: &mut Vec<Finding>) {
-    if let Some(kind) = kind.filter(|kind| *kind != "text") {
-        let anchor = Anchor::value(file, format!("{place}/type"));
-        findings.push(
-            Finding::new(
-                codes::MX0719,
-                format!("a message of type `{kind}` is sent as text"),
-                anchor.clone(),
-            )
-            .help("write `type: text`, or leave it out")
-            .fix("change to `text`", anchor, "text"),
-        );
-    }
+fn check_kind(file: SourceFile, place: &str, message: &PromptMessage, findings: &mut Vec<Finding>) {
+    let missing = match message.kind.as_deref() {
+        None | Some("text") => return,
+        Some("image" | "audio") if message.mime_type.is_some() => return,
+        Some("resource") if message.uri.is_some() => return,
+        Some("image" | "audio") => Some("mime_type"),
+        Some("resource") => Some("uri"),
+        Some(_) => None,
+    };
+    let kind = message.kind.as_deref().unwrap_or_default();
+    let anchor = Anchor::value(file, format!("{place}/type"));
+    let finding = match missing {
+        Some(key) => Finding::new(
+            codes::MX0719,
+            format!("a message of type `{kind}` without `{key}` is sent as text"),
+            anchor.clone(),
+        )
+        .help(format!("add `{key}`, or write `type: text`")),
+        None => Finding::new(
+            codes::MX0719,
+            format!("a message of type `{kind}` is sent as text"),
+            anchor.clone(),
+        )
+        .help("the types are `text`, `image`, `audio` and `resource`; leave it out for text"),
+    };
+    findings.push(finding.fix("change to `text`", anchor, "text"));
 }
 
 fn check_names(

@@ -5,6 +5,7 @@ mod database;
 mod module;
 mod names;
 mod returns;
+mod secrets;
 
 pub(super) use module::check_file;
 use module::check_module;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use mxcp_base::{Severity, SourceFile, codes, paths, suggest};
 use mxcp_syntax::python::{Call, Fate, Function, Import, Module, ParamKind};
 
-use super::{database, names};
+use super::{database, names, secrets};
 use crate::Db;
 use crate::documents::{endpoint_def, endpoint_files, find_file, python_module, site_paths};
 use crate::finding::{Anchor, Finding};
@@ -23,6 +23,7 @@ pub(crate) fn check_module(db: &dyn Db, file: SourceFile, findings: &mut Vec<Fin
     check_async(file, module, findings);
     check_calls(file, module, findings);
     check_undefined(file, module, findings);
+    secrets::check(db, file, module, findings);
     database::check(db, file, module, findings);
 }
 

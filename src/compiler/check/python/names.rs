@@ -23,6 +23,7 @@ const RUNTIME: &[&str] = &[
     "config",
     "plugins",
     "mcp",
+    "content",
     "on_init",
     "on_shutdown",
     "reload_duckdb",
@@ -48,7 +49,10 @@ pub(super) fn of_object(object: &str) -> Option<&'static [&'static str]> {
         "mxcp.runtime.db" => &["execute"],
         "mxcp.runtime.config" => &["get_secret", "get_setting", "user_config", "site_config"],
         "mxcp.runtime.plugins" => &["get", "list"],
-        "mxcp.runtime.mcp" => &["debug", "info", "warning", "error", "progress"],
+        "mxcp.runtime.mcp" => &[
+            "debug", "info", "warning", "error", "progress", "elicit", "sample", "roots", "ask",
+        ],
+        "mxcp.runtime.content" => &["text", "image", "audio", "resource", "link"],
         _ => return None,
     })
 }

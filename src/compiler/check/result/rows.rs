@@ -27,7 +27,7 @@ pub(in crate::check) fn check_rows(
         return;
     }
     let why = match &statement.details.rows {
-        Rows::Many(relations) if relations.iter().all(|r| facts_of(db, r).many) => {
+        Rows::Many(relations) if relations.iter().all(|r| is_file(r) || facts_of(db, r).many) => {
             let list: Vec<String> = relations.iter().map(|r| format!("`{r}`")).collect();
             format!("it reads {} without choosing one row", list.join(" and "))
         }
@@ -45,6 +45,18 @@ pub(in crate::check) fn check_rows(
                 columns.join("`, `")
             )
         }
+        Rows::UpTo(limit) => {
+            // A parameter whose only value is one.
+            let one = limit.strip_prefix('$').is_some_and(|name| {
+                let declared = def.parameters.iter().find(|p| p.name == name);
+                let max = declared.and_then(|p| p.ty.as_ref()?.maximum.as_ref()?.as_f64());
+                max.is_some_and(|max| max <= 1.0)
+            });
+            if one {
+                return;
+            }
+            format!("its `LIMIT` is {limit}")
+        }
         _ => return,
     };
     findings.push(
@@ -58,4 +70,13 @@ pub(in crate::check) fn check_rows(
         )
         .help("return an array, add `LIMIT 1`, or filter on a key"),
     );
+}
+
+/// A file, or the function that reads one. What reads a whole text or a `glob` may well give one row.
+fn is_file(relation: &str) -> bool {
+    let tables = ["read_csv", "read_csv_auto", "read_parquet", "parquet_scan"];
+    tables.contains(&relation)
+        || [".csv", ".parquet"]
+            .iter()
+            .any(|ending| relation.ends_with(ending))
 }

@@ -121,6 +121,26 @@ impl Checker<'_> {
         if self.findings.len() > before {
             return;
         }
+        let fields = item.map(|i| i.fields.as_slice()).unwrap_or_default();
+        if let (TypeKind::Object, SqlType::Struct(types)) = (declared.kind, &column.ty) {
+            for property in declared.properties.iter().flatten() {
+                let named = |n: &str| n == property.name;
+                let field = fields.iter().find(|f| f.name.as_deref().is_some_and(named));
+                let ty = types.iter().find(|(n, _)| named(n)).map(|(_, ty)| ty);
+                if let (Some(field), Some(ty)) = (field, ty) {
+                    let place = format!(
+                        "{pointer}/properties/{}",
+                        mxcp_syntax::yaml::escape_segment(&property.name)
+                    );
+                    let column = Column {
+                        name: property.name.clone(),
+                        ty: ty.clone(),
+                        nullable: true,
+                    };
+                    self.value(&place, &property.ty, &column, Some(field));
+                }
+            }
+        }
         let accepted = item.and_then(|i| self.accepted(i));
         if let (Some(allowed), Some(values)) = (&declared.allowed, &accepted) {
             self.outside(

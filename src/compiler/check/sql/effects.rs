@@ -1,7 +1,8 @@
 //! What the SQL does against what the annotations say and the profile allows.
 
+use mxcp_artifact::EndpointKind;
 use mxcp_base::{SourceFile, codes};
-use mxcp_catalog::{ChangeKind, Statement};
+use mxcp_catalog::{ChangeKind, Statement, StatementKind};
 
 use super::changes;
 use crate::Db;
@@ -30,6 +31,7 @@ pub(super) fn check_effects(
         .get(start.start as usize..start.end as usize)
         .unwrap_or_default()
         .to_uppercase();
+    let mut resource = None;
     let hint = |name: &str| Anchor::value(file, def.pointer(&format!("annotations/{name}")));
     let mut contradicts = |name: &str, value: bool, what: &str, at: std::ops::Range<u32>| {
         findings.push(
@@ -47,6 +49,17 @@ pub(super) fn check_effects(
             ),
         );
     };
+    if def.kind == EndpointKind::Resource {
+        let place = start.clone();
+        resource = Some(
+            Finding::new(
+                codes::MX0219,
+                "reading this resource changes data",
+                Anchor::inside(origin, place),
+            )
+            .help("clients read resources at any time: make it a tool"),
+        );
+    }
     if def.annotations.read_only_hint == Some(true) {
         contradicts("readOnlyHint", true, "changes data", start.clone());
     }
@@ -66,6 +79,11 @@ pub(super) fn check_effects(
         && let Some(at) = change(&[ChangeKind::Insert, ChangeKind::UpdateByOld])
     {
         contradicts("idempotentHint", true, "changes more with each call", at);
+    }
+    findings.extend(resource);
+    // `COPY … TO` writes a file, which a read-only database allows.
+    if first.kind == StatementKind::Copy {
+        return;
     }
     let elsewhere = statements
         .iter()

@@ -1,14 +1,15 @@
 //! Text constants that cannot be what they are compared with or cast to. DuckDB finds out only when
 //! the query meets a row.
 
-use mxcp_artifact::SqlType;
-use mxcp_base::{codes, suggest};
+use mxcp_artifact::{SqlType, TypeKind};
+use mxcp_base::{SourceFile, codes, suggest};
 use mxcp_catalog::{Statement, TextPlace, TextUse};
 
 use super::uses::column_type;
 use crate::Db;
 use crate::column_facts::facts_of;
 use crate::finding::{Anchor, Finding, TextOrigin};
+use crate::lower::endpoint::EndpointDef;
 
 pub(super) fn check_texts(
     db: &dyn Db,
@@ -18,6 +19,7 @@ pub(super) fn check_texts(
 ) {
     for text in &statement.details.texts {
         let finding = match &text.place {
+            TextPlace::Parameter(_) => None,
             TextPlace::Cast(name) => against_type(text, &SqlType::parse(name), "", origin),
             TextPlace::Column(path) => {
                 let Some(ty) = column_type(db, statement, path) else {
@@ -29,6 +31,56 @@ pub(super) fn check_texts(
             }
         };
         findings.extend(finding);
+    }
+}
+
+/// Texts that a parameter is compared with although its `enum` does not have them.
+pub(super) fn check_choices(
+    file: SourceFile,
+    def: &EndpointDef,
+    statement: &Statement,
+    origin: &TextOrigin,
+    findings: &mut Vec<Finding>,
+) {
+    for text in &statement.details.texts {
+        let TextPlace::Parameter(name) = &text.place else {
+            continue;
+        };
+        let declared = def
+            .parameters
+            .iter()
+            .find(|p| p.name.eq_ignore_ascii_case(name))
+            .and_then(|p| Some((p, p.ty.as_ref()?)))
+            .filter(|(_, ty)| ty.kind == TypeKind::String);
+        let Some((parameter, allowed)) =
+            declared.and_then(|(p, ty)| Some((p, ty.allowed.as_ref()?)))
+        else {
+            continue;
+        };
+        let values: Vec<&str> = allowed.iter().filter_map(|v| v.as_str()).collect();
+        // The empty text is how SQL authors say that nothing was given.
+        if values.is_empty() || text.text.is_empty() || values.contains(&text.text.as_str()) {
+            continue;
+        }
+        let list: Vec<String> = values.iter().map(|v| format!("`{v}`")).collect();
+        findings.push(
+            Finding::new(
+                codes::MX0218,
+                format!("`${name}` is never `'{}'`", text.text),
+                place(text, origin),
+            )
+            .label(
+                Anchor::value(
+                    file,
+                    def.pointer(&format!("parameters/{}/enum", parameter.index)),
+                ),
+                "its values are declared here",
+            )
+            .help(
+                suggest::did_you_mean(&text.text, values.iter().copied())
+                    .unwrap_or_else(|| format!("its `enum` has {}", list.join(", "))),
+            ),
+        );
     }
 }
 

@@ -137,7 +137,13 @@ fn misfit(
         UsePlace::Limit => {
             let fits = match declared.kind {
                 TypeKind::Integer | TypeKind::Number => true,
-                TypeKind::String => is_constrained(declared),
+                TypeKind::String => match &declared.allowed {
+                    Some(allowed) => allowed
+                        .iter()
+                        .filter_map(|v| v.as_str())
+                        .all(|text| text.trim().parse::<f64>().is_ok()),
+                    None => is_constrained(declared),
+                },
                 TypeKind::Boolean | TypeKind::Array | TypeKind::Object => false,
             };
             (!fits).then(|| {
@@ -232,6 +238,11 @@ fn against(
         (Family::List, _) => "`type: array`",
         (Family::Fields, _) => "`type: object`",
     };
+    // The engine reads a day from a text, and JSON has no other form for one.
+    if declared.kind == TypeKind::String && matches!(target, Family::Moment | Family::Time) {
+        let help = format!("declare `{name}` with {wanted}: callers then know the form");
+        return Some((message, help, Some(Severity::Info)));
+    }
     let composite = matches!(declared.kind, TypeKind::Array | TypeKind::Object);
     // Between these the engine knows no conversion at all.
     let severity =

@@ -277,6 +277,40 @@ impl Expectations<'_> {
                 format!("{subject} {problem}"),
                 "correct the expected value, or the declared type",
             ));
+            return;
+        }
+        self.inside(leaf, wanted, place, findings);
+    }
+
+    /// What is expected inside an object or a list that is a value itself. Part of one is never enough there.
+    fn inside(&self, leaf: &Leaf, wanted: &Value, place: &str, findings: &mut Vec<Finding>) {
+        match wanted {
+            Value::Object(wanted) => {
+                let Some(fields) = super::shape::fields_of(leaf) else {
+                    return;
+                };
+                for (name, wanted) in wanted {
+                    let here = join_pointer(place, name);
+                    match fields.known.get(name) {
+                        Some(leaf) => self.leaf(leaf, wanted, &here, Some(name), findings),
+                        None if fields.closed => findings.push(self.no_field(
+                            name,
+                            Anchor::key(self.file, here),
+                            &fields,
+                        )),
+                        None => {}
+                    }
+                }
+            }
+            Value::Array(wanted) => {
+                let Some(item) = super::shape::item_of(leaf) else {
+                    return;
+                };
+                for (i, wanted) in wanted.iter().enumerate() {
+                    self.leaf(&item, wanted, &format!("{place}/{i}"), None, findings);
+                }
+            }
+            _ => {}
         }
     }
 

@@ -158,3 +158,40 @@ fn fields(declared: Option<&TypeDef>, columns: Option<&[Column]>) -> Fields {
         },
     }
 }
+
+/// The fields of a value that is an object.
+pub(super) fn fields_of(leaf: &Leaf) -> Option<Fields> {
+    let declared = leaf.declared.as_ref();
+    let of = |name: &str| declared.and_then(|d| d.property(name)).cloned();
+    if let Some(SqlType::Struct(list)) = &leaf.sql {
+        let known = list.iter().map(|(name, ty)| {
+            let leaf = Leaf {
+                declared: of(name),
+                sql: Some(ty.clone()),
+            };
+            (name.clone(), leaf)
+        });
+        return Some(Fields {
+            known: known.collect(),
+            closed: true,
+            complete: true,
+        });
+    }
+    let open = leaf.sql.is_none() || matches!(leaf.sql, Some(SqlType::Map(..)));
+    declared
+        .filter(|d| open && d.kind == TypeKind::Object)
+        .map(|d| fields(Some(d), None))
+}
+
+/// An item of a value that is a list.
+pub(super) fn item_of(leaf: &Leaf) -> Option<Leaf> {
+    let declared = leaf.declared.as_ref().and_then(|d| d.items.as_deref());
+    let sql = match &leaf.sql {
+        Some(SqlType::List(item) | SqlType::Array(item, _)) => Some((**item).clone()),
+        _ => None,
+    };
+    (declared.is_some() || sql.is_some()).then(|| Leaf {
+        declared: declared.cloned(),
+        sql,
+    })
+}

@@ -1,0 +1,223 @@
+//! `.mxcp/cache`: answers of earlier runs, by the digest of the question.
+//!
+//! Deleting it changes time, never output: a name covers everything its answer depends on, every line
+//! carries a check of itself, and what another program wrote is not read. The file holds what requests
+//! hold: SQL, names and types, no secret and no row.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use mxcp_artifact::Digest;
+use mxcp_base::{OsSystem, System as _};
+use mxcp_catalog::Memory;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+const FILE: &str = ".mxcp/cache/answers";
+/// Keeps the folder out of the history of projects whose `.gitignore` does not.
+const IGNORED: (&str, &str) = (".mxcp/cache/.gitignore", "*\n");
+const MAX_BYTES: usize = 64 << 20;
+/// How many times the file is written before an answer that nobody asked for is dropped.
+const MAX_AGE: u8 = 8;
+const NAME: usize = 32;
+const CHECK: usize = 16;
+
+pub(crate) struct Cache {
+    system: OsSystem,
+    /// The first line of the file: who wrote it.
+    header: String,
+    state: OnceLock<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The file as it was found, and where in it the answers stand, by name.
+    text: String,
+    old: HashMap<String, Old>,
+    new: BTreeMap<String, String>,
+}
+
+struct Old {
+    line: Range<usize>,
+    age: u8,
+    used: bool,
+}
+
+impl Cache {
+    /// Reads nothing yet.
+    pub(crate) fn new(system: OsSystem) -> Self {
+        Self {
+            system,
+            header: header(),
+            state: OnceLock::new(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        let state = self.state.get_or_init(|| {
+            let text = self.system.read_back(FILE, 2 * MAX_BYTES as u64);
+            Mutex::new(State::read(text.unwrap_or_default(), &self.header))
+        });
+        state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The answer to a question about a project with this fingerprint.
+    pub(crate) fn remembered<T: Serialize + DeserializeOwned>(
+        &self,
+        question: &str,
+        fingerprint: &Digest,
+        work: impl FnOnce() -> T,
+    ) -> T {
+        let name = Digest::of(format!("{question} {fingerprint}"));
+        if let Some(known) = self
+            .recall(&name)
+            .and_then(|text| serde_json::from_str(&text).ok())
+        {
+            return known;
+        }
+        let answer = work();
+        if let Ok(text) = serde_json::to_string(&answer) {
+            self.keep(&name, text);
+        }
+        answer
+    }
+
+    /// Writes what is new. A folder that cannot be written keeps its old answers, or none.
+    fn save(&self) {
+        if self.state.get().is_none() {
+            return;
+        }
+        let state = self.state();
+        if state.new.is_empty() {
+            return;
+        }
+        if self
+            .system
+            .write(FILE, &state.written(&self.header))
+            .is_ok()
+            && self.system.read_back(IGNORED.0, 64).is_none()
+        {
+            let _ = self.system.write(IGNORED.0, IGNORED.1);
+        }
+    }
+}
+
+impl Drop for Cache {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.save();
+        }
+    }
+}
+
+impl Memory for Cache {
+    fn recall(&self, name: &Digest) -> Option<String> {
+        let name = short(name);
+        let mut guard = self.state();
+        let State { text, old, new } = &mut *guard;
+        if let Some(answer) = new.get(name) {
+            return Some(answer.clone());
+        }
+        let entry = old.get_mut(name)?;
+        let answer = answer(name, text.get(entry.line.clone())?)?;
+        entry.used = true;
+        Some(answer.to_owned())
+    }
+
+    fn keep(&self, name: &Digest, answer: String) {
+        // One line is one answer.
+        if !answer.contains('\n') {
+            self.state().new.insert(short(name).to_owned(), answer);
+        }
+    }
+}
+
+impl State {
+    fn read(text: String, header: &str) -> Self {
+        let mut old = HashMap::new();
+        if text.lines().next() != Some(header) {
+            return Self::default();
+        }
+        let mut start = header.len() + 1;
+        while let Some(rest) = text.get(start..).filter(|rest| !rest.is_empty()) {
+            let end = start + rest.find('\n').unwrap_or(rest.len());
+            if let Some(line) = text.get(start..end)
+                && let Some((name, rest)) = line.split_once(' ')
+                && let Some(age) = rest.as_bytes().first().filter(|b| b.is_ascii_digit())
+            {
+                let entry = Old {
+                    line: start..end,
+                    age: age - b'0',
+                    used: false,
+                };
+                old.insert(name.to_owned(), entry);
+            }
+            start = end + 1;
+        }
+        Self {
+            text,
+            old,
+            new: BTreeMap::new(),
+        }
+    }
+
+    // New answers first, then those of this run, then the younger ones, as long as there is room.
+    fn written(&self, header: &str) -> String {
+        let mut out = format!("{header}\n");
+        for (name, answer) in &self.new {
+            out.push_str(&format!("{name} 0 {} {answer}\n", check(name, answer)));
+        }
+        let mut old: Vec<(u8, &str, &Old)> = self
+            .old
+            .iter()
+            .filter(|(name, _)| !self.new.contains_key(*name))
+            .map(|(name, old)| (if old.used { 0 } else { old.age + 1 }, name.as_str(), old))
+            .filter(|(age, _, _)| *age <= MAX_AGE)
+            .collect();
+        old.sort_by_key(|(age, name, _)| (*age, *name));
+        for (age, name, old) in old {
+            let rest = self
+                .text
+                .get(old.line.clone())
+                .and_then(|line| line.get(NAME + 2..));
+            let Some(rest) = rest.filter(|rest| out.len() + NAME + rest.len() < MAX_BYTES) else {
+                continue;
+            };
+            out.push_str(&format!("{name} {age}{rest}\n"));
+        }
+        out
+    }
+}
+
+/// What a line `NAME AGE CHECK ANSWER` holds, if it is whole.
+fn answer<'t>(name: &str, line: &'t str) -> Option<&'t str> {
+    let rest = line.get(NAME + 3..)?;
+    let found = rest.get(..CHECK)?;
+    let answer = rest.get(CHECK + 1..)?;
+    (found == check(name, answer)).then_some(answer)
+}
+
+fn check(name: &str, answer: &str) -> String {
+    let digest = Digest::of(format!("{name} {answer}"));
+    short(&digest).get(..CHECK).unwrap_or_default().to_owned()
+}
+
+fn short(digest: &Digest) -> &str {
+    let text = digest.as_str();
+    let hex = text.rsplit(':').next().unwrap_or(text);
+    hex.get(..NAME).unwrap_or(hex)
+}
+
+/// A program that was built again may give other answers under the same version.
+fn header() -> String {
+    let stamp = std::env::current_exe()
+        .and_then(std::fs::metadata)
+        .map(|m| (m.len(), m.modified().ok()));
+    let stamp = Digest::of(format!("{stamp:?} {}", mxcp_catalog::engine_name()));
+    format!(
+        "mxcp-cache 1 {} {}",
+        env!("CARGO_PKG_VERSION"),
+        short(&stamp)
+    )
+}

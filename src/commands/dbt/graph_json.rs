@@ -1,0 +1,627 @@
+//! The project as dbt's `manifest.json` has it (version 12), for the tools around dbt.
+
+use std::collections::BTreeMap;
+
+use mxcp_artifact::dbt::{
+    ColumnSpec, ConstraintKind, DbtGraph, Node, NodeKind, NodeSpec, Severity,
+};
+use mxcp_dbt::Resource;
+use serde_json::{Map, Value, json};
+
+use super::open::Opened;
+use super::sha256;
+
+/// dbt-core's version whose form the artifacts have.
+pub(super) const DBT_VERSION: &str = "1.11.11";
+
+pub(super) fn manifest(opened: &Opened) -> Value {
+    let graph = opened.graph();
+    let writer = Writer {
+        opened,
+        graph,
+        database: database(opened),
+        created_at: serde_json::Number::from_f64(opened.started.seconds())
+            .map_or(Value::Null, Value::Number),
+    };
+    let mut nodes = Map::new();
+    let mut unit_tests = Map::new();
+    for node in &graph.nodes {
+        let id = node.unique_id.clone();
+        if node.kind() == NodeKind::UnitTest {
+            unit_tests.insert(id, writer.unit_test(node));
+        } else {
+            nodes.insert(id, writer.node(node));
+        }
+    }
+    let sources: Map<String, Value> = graph
+        .sources
+        .iter()
+        .map(|source| (source.unique_id.clone(), writer.source(source)))
+        .collect();
+    let exposures: Map<String, Value> = graph
+        .exposures
+        .iter()
+        .map(|exposure| (exposure.unique_id.clone(), writer.exposure(exposure)))
+        .collect();
+    let (parents, children) = maps(graph);
+    let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for node in &graph.nodes {
+        if let Some(group) = node.config.get("group").and_then(Value::as_str) {
+            groups
+                .entry(group.to_owned())
+                .or_default()
+                .push(node.unique_id.clone());
+        }
+    }
+    json!({
+        "metadata": {
+            "dbt_schema_version": "https://schemas.getdbt.com/dbt/manifest/v12.json",
+            "dbt_version": DBT_VERSION,
+            "generated_at": mxcp_dbt::Moment::now().stamp(),
+            "invocation_id": opened.invocation,
+            "invocation_started_at": opened.started.stamp(),
+            "env": {},
+            "project_name": graph.project,
+            "project_id": null,
+            "user_id": null,
+            "send_anonymous_usage_stats": false,
+            "adapter_type": "duckdb",
+            "quoting": {"database": true, "schema": true, "identifier": true, "column": null},
+            "run_started_at": opened.started.stamp(),
+        },
+        "nodes": nodes,
+        "sources": sources,
+        "macros": writer.macros(),
+        "docs": writer.docs(),
+        "exposures": exposures,
+        "metrics": {},
+        "groups": {},
+        "selectors": graph.selectors,
+        "disabled": {},
+        "parent_map": parents,
+        "child_map": children,
+        "group_map": groups,
+        "saved_queries": {},
+        "semantic_models": {},
+        "unit_tests": unit_tests,
+        "functions": {},
+    })
+}
+
+/// The name of the database as the engine has it.
+pub(super) fn database(opened: &Opened) -> String {
+    match &opened.target {
+        Some(target) => target.database.clone(),
+        None => opened
+            .session
+            .database()
+            .file_stem()
+            .map(|stem| stem.to_string_lossy().into_owned())
+            .unwrap_or_default(),
+    }
+}
+
+type Edges = BTreeMap<String, Vec<String>>;
+
+fn maps(graph: &DbtGraph) -> (Edges, Edges) {
+    let mut parents: Edges = BTreeMap::new();
+    let mut children: Edges = BTreeMap::new();
+    for resource in resources(graph) {
+        let id = resource.unique_id().to_owned();
+        children.entry(id.clone()).or_default();
+        let mut list: Vec<String> = resource.depends_on().to_vec();
+        list.sort();
+        for parent in &list {
+            children.entry(parent.clone()).or_default().push(id.clone());
+        }
+        parents.insert(id, list);
+    }
+    (parents, children)
+}
+
+pub(super) fn resources(graph: &DbtGraph) -> impl Iterator<Item = Resource<'_>> {
+    graph
+        .nodes
+        .iter()
+        .map(Resource::Node)
+        .chain(graph.sources.iter().map(Resource::Source))
+        .chain(graph.exposures.iter().map(Resource::Exposure))
+}
+
+struct Writer<'a> {
+    opened: &'a Opened,
+    graph: &'a DbtGraph,
+    database: String,
+    created_at: Value,
+}
+
+impl Writer<'_> {
+    fn node(&self, node: &Node) -> Value {
+        let kind = node.kind();
+        let database = node
+            .relation
+            .as_ref()
+            .and_then(|relation| relation.catalog.clone())
+            .unwrap_or_else(|| self.database.clone());
+        let schema = node
+            .relation
+            .as_ref()
+            .map_or("main", |relation| relation.schema.as_str());
+        let alias = node
+            .relation
+            .as_ref()
+            .map_or(node.name.as_str(), |relation| relation.name.as_str());
+        let raw = self.raw_code(node);
+        let checksum = match kind {
+            NodeKind::Test => json!({"name": "none", "checksum": ""}),
+            _ => json!({
+                "name": "sha256",
+                "checksum": sha256::hex(self.text(&node.path).trim().as_bytes()),
+            }),
+        };
+        let keeps_relation = match &node.spec {
+            NodeSpec::Test(test) => test.store_failures.is_some(),
+            _ => node.relation.is_some(),
+        };
+        let (refs, sources) = self.references(node);
+        let mut entry = json!({
+            "database": database,
+            "schema": schema,
+            "name": node.name,
+            "resource_type": kind.as_str(),
+            "package_name": node.package,
+            "path": below_root(&node.path),
+            "original_file_path": node.path,
+            "unique_id": node.unique_id,
+            "fqn": node.fqn,
+            "alias": alias,
+            "checksum": checksum,
+            "config": self.config(node),
+            "tags": node.tags,
+            "description": node.description.clone().unwrap_or_default(),
+            "columns": columns(&node.columns),
+            "meta": node.meta,
+            "group": node.config.get("group").cloned().unwrap_or(Value::Null),
+            "docs": {"show": true, "node_color": null},
+            "patch_path": null,
+            "build_path": null,
+            "unrendered_config": {},
+            "created_at": self.created_at,
+            "relation_name": keeps_relation.then(|| format!("\"{database}\".\"{schema}\".\"{alias}\"")),
+            "raw_code": raw,
+            "doc_blocks": [],
+        });
+        let Some(map) = entry.as_object_mut() else {
+            return entry;
+        };
+        if kind == NodeKind::Seed {
+            map.insert("root_path".into(), Value::Null);
+            map.insert("depends_on".into(), json!({"macros": []}));
+            return entry;
+        }
+        let language = match &node.spec {
+            NodeSpec::Model(model) if model.python.is_some() => "python",
+            _ => "sql",
+        };
+        let contract = json!({
+            "enforced": matches!(&node.spec, NodeSpec::Model(model) if model.contract_enforced),
+            "alias_types": true, "checksum": null,
+        });
+        for (key, value) in [
+            ("language", json!(language)),
+            ("refs", refs),
+            ("sources", sources),
+            ("metrics", json!([])),
+            ("functions", json!([])),
+            (
+                "depends_on",
+                json!({"macros": [], "nodes": node.depends_on}),
+            ),
+            ("compiled_path", Value::Null),
+            ("contract", contract),
+        ] {
+            map.insert(key.into(), value);
+        }
+        if !node.compiled_sql.is_empty() {
+            map.insert("compiled".into(), true.into());
+            map.insert("compiled_code".into(), node.compiled_sql.clone().into());
+            map.insert("extra_ctes_injected".into(), true.into());
+            map.insert("extra_ctes".into(), json!([]));
+        }
+        match &node.spec {
+            NodeSpec::Model(model) => {
+                let resource = Resource::Node(node);
+                map.insert(
+                    "access".into(),
+                    node.config
+                        .get("access")
+                        .filter(|access| !access.is_null())
+                        .cloned()
+                        .unwrap_or_else(|| "protected".into()),
+                );
+                let constraints: Vec<Value> = model
+                    .constraints
+                    .iter()
+                    .map(|constraint| {
+                        json!({
+                            "type": constraint_name(constraint.kind),
+                            "columns": constraint.columns,
+                            "expression": constraint.expression,
+                        })
+                    })
+                    .collect();
+                map.insert("constraints".into(), json!(constraints));
+                map.insert("version".into(), json!(resource.version()));
+                map.insert(
+                    "latest_version".into(),
+                    node.config
+                        .get("latest_version")
+                        .cloned()
+                        .unwrap_or(Value::Null),
+                );
+                map.insert("deprecation_date".into(), Value::Null);
+                map.insert("primary_key".into(), json!([]));
+                map.insert("time_spine".into(), Value::Null);
+            }
+            NodeSpec::Test(test) if test.generic.is_some() => {
+                map.insert("column_name".into(), json!(test.column));
+                map.insert("file_key_name".into(), Value::Null);
+                map.insert("attached_node".into(), json!(test.attached_to));
+                let generic = test.generic.as_deref().unwrap_or_default();
+                let (namespace, name) = match generic.split_once('.') {
+                    Some((package, name)) => (Some(package), name),
+                    None => (None, generic),
+                };
+                map.insert(
+                    "test_metadata".into(),
+                    json!({
+                        "name": name,
+                        "kwargs": {"column_name": test.column},
+                        "namespace": namespace,
+                    }),
+                );
+            }
+            _ => {}
+        }
+        entry
+    }
+
+    fn text(&self, path: &str) -> String {
+        self.opened
+            .session
+            .db
+            .file(path)
+            .map(|file| file.text(&self.opened.session.db).to_owned())
+            .unwrap_or_default()
+    }
+
+    fn raw_code(&self, node: &Node) -> String {
+        match &node.spec {
+            NodeSpec::Seed(_) => String::new(),
+            NodeSpec::Test(test) => match &test.generic {
+                Some(name) => {
+                    let name = name.rsplit_once('.').map_or(name.as_str(), |(_, n)| n);
+                    format!("{{{{ test_{name}(**_dbt_generic_test_kwargs) }}}}")
+                }
+                None => self.text(&node.path).trim().to_owned(),
+            },
+            NodeSpec::Model(model) => match &model.python {
+                Some(code) => code.trim().to_owned(),
+                None => self.text(&node.path).trim().to_owned(),
+            },
+            NodeSpec::Snapshot(_) | NodeSpec::UnitTest(_) => self.text(&node.path),
+        }
+    }
+
+    /// The graph keeps where references lead; their names are read off that.
+    fn references(&self, node: &Node) -> (Value, Value) {
+        let mut refs = Vec::new();
+        let mut sources = Vec::new();
+        for parent in &node.depends_on {
+            if let Some(parent) = self.graph.get(parent) {
+                refs.push(json!({
+                    "name": parent.name,
+                    "package": (parent.package != node.package).then(|| parent.package.clone()),
+                    "version": Resource::Node(parent).version(),
+                }));
+            } else if let Some(source) = self.graph.sources.iter().find(|s| &s.unique_id == parent)
+            {
+                sources.push(json!([source.source, source.name]));
+            }
+        }
+        (json!(refs), json!(sources))
+    }
+
+    /// dbt's defaults below what is configured.
+    fn config(&self, node: &Node) -> Value {
+        let mut config = json!({
+            "enabled": true, "alias": null, "schema": null, "database": null,
+            "tags": node.tags, "meta": node.meta, "group": null, "static_analysis": null,
+            "materialized": Resource::Node(node).materialized(),
+        });
+        if let Some(map) = config.as_object_mut() {
+            match &node.spec {
+                NodeSpec::Test(test) => {
+                    let severity = match test.severity {
+                        Severity::Error => "ERROR",
+                        Severity::Warn => "WARN",
+                    };
+                    for (key, value) in [
+                        ("severity", json!(severity)),
+                        ("store_failures", Value::Null),
+                        ("store_failures_as", Value::Null),
+                        ("where", Value::Null),
+                        ("limit", json!(test.limit)),
+                        ("fail_calc", json!(test.fail_calc)),
+                        ("warn_if", json!(test.warn_if)),
+                        ("error_if", json!(test.error_if)),
+                    ] {
+                        map.insert(key.into(), value);
+                    }
+                }
+                spec => {
+                    let more = json!({
+                        "incremental_strategy": null, "batch_size": null, "lookback": 1, "begin": null,
+                        "persist_docs": {}, "post-hook": [], "pre-hook": [], "quoting": {},
+                        "column_types": {}, "full_refresh": null, "unique_key": null,
+                        "on_schema_change": "ignore", "on_configuration_change": "apply", "grants": {},
+                        "packages": [], "docs": {"show": true, "node_color": null},
+                        "contract": {"enforced": false, "alias_types": true}, "event_time": null,
+                        "concurrent_batches": null,
+                    });
+                    map.extend(more.as_object().cloned().unwrap_or_default());
+                    match spec {
+                        NodeSpec::Model(model) => {
+                            map.insert(
+                                "contract".into(),
+                                json!({"enforced": model.contract_enforced, "alias_types": true}),
+                            );
+                            map.insert("access".into(), "protected".into());
+                            map.insert("freshness".into(), Value::Null);
+                        }
+                        NodeSpec::Seed(seed) => {
+                            map.insert("delimiter".into(), seed.delimiter.to_string().into());
+                            map.insert("quote_columns".into(), Value::Null);
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            map.extend(node.config.clone());
+            // A hook may be written as plain text; dbt always lists them as mappings.
+            for key in ["pre-hook", "post-hook"] {
+                if let Some(Value::Array(hooks)) = map.get_mut(key) {
+                    for hook in hooks.iter_mut() {
+                        if hook.is_string() {
+                            *hook = json!({"sql": hook, "transaction": true, "index": null});
+                        }
+                    }
+                }
+            }
+        }
+        config
+    }
+
+    fn unit_test(&self, node: &Node) -> Value {
+        let model = match &node.spec {
+            NodeSpec::UnitTest(unit) => self
+                .graph
+                .get(&unit.model)
+                .map_or_else(|| unit.model.clone(), |model| model.name.clone()),
+            _ => String::new(),
+        };
+        json!({
+            "model": model,
+            "given": node.config.get("given").cloned().unwrap_or_else(|| json!([])),
+            "expect": node.config.get("expect").cloned()
+                .unwrap_or_else(|| json!({"rows": [], "format": "dict", "fixture": null})),
+            "name": node.name,
+            "resource_type": "unit_test",
+            "package_name": node.package,
+            "path": file_name(&node.path),
+            "original_file_path": node.path,
+            "unique_id": node.unique_id,
+            "fqn": node.fqn,
+            "description": node.description.clone().unwrap_or_default(),
+            "overrides": null,
+            "depends_on": {"macros": [], "nodes": node.depends_on},
+            "config": {"tags": node.tags, "meta": node.meta, "enabled": true, "static_analysis": null},
+            "checksum": sha256::hex(json!(node).to_string().as_bytes()),
+            "schema": "main",
+            "created_at": self.created_at,
+            "versions": null,
+            "version": null,
+        })
+    }
+
+    fn source(&self, source: &mxcp_artifact::dbt::Source) -> Value {
+        let relation = &source.relation;
+        let database = relation
+            .catalog
+            .clone()
+            .unwrap_or_else(|| self.database.clone());
+        let age = |age: &Option<mxcp_artifact::dbt::Age>| match age {
+            Some(age) => json!({"count": age.count, "period": age.period}),
+            None => json!({"count": null, "period": null}),
+        };
+        let freshness = source.freshness.as_ref().map(|freshness| {
+            json!({
+                "warn_after": age(&freshness.warn_after),
+                "error_after": age(&freshness.error_after),
+                "filter": freshness.filter,
+            })
+        });
+        let field = source
+            .freshness
+            .as_ref()
+            .and_then(|f| f.loaded_at_field.clone());
+        let query = source
+            .freshness
+            .as_ref()
+            .and_then(|f| f.loaded_at_query.clone());
+        json!({
+            "database": database,
+            "schema": relation.schema,
+            "name": source.name,
+            "resource_type": "source",
+            "package_name": source.package,
+            "path": source.path,
+            "original_file_path": source.path,
+            "unique_id": source.unique_id,
+            "fqn": source.fqn,
+            "source_name": source.source,
+            "source_description": "",
+            "loader": "",
+            "identifier": relation.name,
+            "quoting": {"database": null, "schema": null, "identifier": null, "column": null},
+            "loaded_at_field": field,
+            "loaded_at_query": query,
+            "freshness": freshness,
+            "external": null,
+            "description": source.description.clone().unwrap_or_default(),
+            "columns": columns(&source.columns),
+            "meta": source.meta,
+            "source_meta": {},
+            "tags": source.tags,
+            "config": {
+                "enabled": true, "event_time": null, "freshness": freshness,
+                "loaded_at_field": field, "loaded_at_query": query,
+                "meta": source.meta, "tags": source.tags, "static_analysis": null,
+            },
+            "patch_path": null,
+            "unrendered_config": {},
+            "relation_name": format!("\"{database}\".\"{}\".\"{}\"", relation.schema, relation.name),
+            "created_at": self.created_at,
+            "unrendered_database": null,
+            "unrendered_schema": relation.schema,
+            "doc_blocks": [],
+        })
+    }
+
+    fn exposure(&self, exposure: &mxcp_artifact::dbt::Exposure) -> Value {
+        json!({
+            "name": exposure.name,
+            "resource_type": "exposure",
+            "package_name": exposure.package,
+            "path": file_name(&exposure.path),
+            "original_file_path": exposure.path,
+            "unique_id": exposure.unique_id,
+            "fqn": exposure.fqn,
+            "type": "dashboard",
+            "owner": {"email": null, "name": null},
+            "description": "",
+            "label": null,
+            "maturity": null,
+            "meta": {},
+            "tags": exposure.tags,
+            "config": {"enabled": true, "tags": exposure.tags, "meta": {}},
+            "unrendered_config": {},
+            "url": null,
+            "depends_on": {"macros": [], "nodes": exposure.depends_on},
+            "refs": [],
+            "sources": [],
+            "metrics": [],
+            "created_at": self.created_at,
+        })
+    }
+
+    fn macros(&self) -> Map<String, Value> {
+        self.opened
+            .ecosystem
+            .macros
+            .iter()
+            .map(|entry| {
+                let value = json!({
+                    "name": entry.name,
+                    "resource_type": "macro",
+                    "package_name": entry.package,
+                    "path": entry.path,
+                    "original_file_path": entry.path,
+                    "unique_id": entry.unique_id,
+                    "macro_sql": entry.sql,
+                    "depends_on": {"macros": []},
+                    "description": "",
+                    "meta": {},
+                    "docs": {"show": true, "node_color": null},
+                    "config": {"meta": {}, "docs": {"show": true, "node_color": null}},
+                    "patch_path": null,
+                    "arguments": [],
+                    "created_at": self.created_at,
+                    "supported_languages": null,
+                });
+                (entry.unique_id.clone(), value)
+            })
+            .collect()
+    }
+
+    fn docs(&self) -> Map<String, Value> {
+        self.opened
+            .ecosystem
+            .docs
+            .iter()
+            .map(|(id, (name, path, text))| {
+                let value = json!({
+                    "name": name,
+                    "resource_type": "doc",
+                    "package_name": self.opened.ecosystem.project,
+                    "path": file_name(path),
+                    "original_file_path": path,
+                    "unique_id": id,
+                    "block_contents": text,
+                });
+                (id.clone(), value)
+            })
+            .collect()
+    }
+}
+
+fn constraint_name(kind: ConstraintKind) -> &'static str {
+    match kind {
+        ConstraintKind::NotNull => "not_null",
+        ConstraintKind::Unique => "unique",
+        ConstraintKind::PrimaryKey => "primary_key",
+        ConstraintKind::ForeignKey => "foreign_key",
+        ConstraintKind::Check => "check",
+        ConstraintKind::Custom => "custom",
+    }
+}
+
+fn columns(columns: &[ColumnSpec]) -> Map<String, Value> {
+    columns
+        .iter()
+        .map(|column| {
+            let constraints: Vec<Value> = column
+                .constraints
+                .iter()
+                .map(|constraint| {
+                    json!({
+                        "type": constraint_name(constraint.kind),
+                        "expression": constraint.expression,
+                    })
+                })
+                .collect();
+            let value = json!({
+                "name": column.name,
+                "description": column.description.clone().unwrap_or_default(),
+                "meta": {},
+                "data_type": column.data_type,
+                "constraints": constraints,
+                "quote": null,
+                "config": {"meta": {}, "tags": []},
+                "tags": [],
+                "granularity": null,
+                "doc_blocks": [],
+            });
+            (column.name.clone(), value)
+        })
+        .collect()
+}
+
+/// Without the folder of the kind, e.g. `models/`.
+fn below_root(path: &str) -> &str {
+    path.split_once('/').map_or(path, |(_, rest)| rest)
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}

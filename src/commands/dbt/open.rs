@@ -1,0 +1,363 @@
+//! A dbt project opened for a command: its sources, its target and what is selected.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use mxcp_artifact::dbt::DbtGraph;
+use mxcp_artifact::dbt_live::RunFacts;
+use mxcp_base::Severity;
+use mxcp_base::render::Format;
+use mxcp_compiler::inputs::{DbtInputs, DbtTarget};
+use mxcp_compiler::models::{Ecosystem, dbt_graph, ecosystem};
+use mxcp_compiler::site::SITE_FILE;
+use mxcp_dbt::{Helpers, Indirect, Interrupt, Moment, Options, State};
+use serde_json::{Map, Value};
+
+use super::cli::{Args, Running, Selection};
+use super::profiles::{self, Target};
+use super::python::Models;
+use crate::commands::config::Need;
+use crate::commands::output::{self, Failure};
+use crate::commands::session::Session;
+
+const PROJECT_FILE: &str = "dbt_project.yml";
+
+pub(super) struct Opened {
+    pub(super) session: Session,
+    pub(super) ecosystem: Ecosystem,
+    pub(super) target: Option<Target>,
+    /// Where artifacts go.
+    pub(super) target_dir: PathBuf,
+    pub(super) started: Moment,
+    pub(super) invocation: String,
+    pub(super) python: Models,
+}
+
+/// The project around the current directory, or the one asked for.
+pub(super) fn find_root(args: &Args) -> Result<PathBuf, Failure> {
+    let here = std::env::current_dir()
+        .map_err(|e| Failure::new(format!("the current directory cannot be read: {e}")))?;
+    if let Some(folder) = &args.project_dir {
+        let root = here.join(folder);
+        return if root.join(PROJECT_FILE).is_file() {
+            Ok(root)
+        } else {
+            Err(Failure::new(format!(
+                "there is no {PROJECT_FILE} in {}",
+                folder.display()
+            )))
+        };
+    }
+    here.ancestors()
+        .find(|dir| dir.join(SITE_FILE).is_file() || dir.join(PROJECT_FILE).is_file())
+        .map(Path::to_path_buf)
+        .ok_or_else(|| {
+            Failure::new(format!(
+                "there is no {SITE_FILE} or {PROJECT_FILE} in the current directory or its parents"
+            ))
+            .help("change into a project, or name one with `--project-dir`")
+        })
+}
+
+impl Opened {
+    pub(super) fn new(args: &Args) -> Result<Self, Failure> {
+        let root = find_root(args)?;
+        let has_site = root.join(SITE_FILE).is_file();
+        let site_profile = args.profile.as_deref().filter(|_| has_site);
+        let mut session = Session::open_at(root.clone(), site_profile)?;
+        let Some(found) = ecosystem(&session.db) else {
+            return Err(Failure::new(
+                "this project has no dbt models, seeds or tests",
+            )
+            .help("add dbt_project.yml and models/, or remove `dbt: {enabled: false}` from mxcp-site.yml"));
+        };
+        let target = target(args, &root, has_site, &found)?;
+        session.dbt = DbtInputs {
+            vars: yaml_mapping("--vars", args.vars.as_deref().unwrap_or("{}"))?,
+            target: target.as_ref().map(|target| DbtTarget {
+                name: target.name.clone(),
+                schema: target.schema.clone(),
+                database: target.database.clone(),
+                threads: u32::try_from(target.threads.unwrap_or(1)).unwrap_or(1),
+            }),
+        };
+        session.dbt_database = target.as_ref().map(|target| target.path.clone());
+        session.load_catalog();
+        let target_dir = match &args.target_path {
+            Some(path) => root.join(path),
+            None => root.join(&found.target_path),
+        };
+        let python = Models::new(&session, &target_dir);
+        Ok(Self {
+            session,
+            ecosystem: found,
+            target,
+            target_dir,
+            started: Moment::now(),
+            invocation: invocation_id(),
+            python,
+        })
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.session.root
+    }
+
+    pub(super) fn graph(&self) -> &DbtGraph {
+        dbt_graph(&self.session.db)
+    }
+
+    pub(super) fn helpers(&self) -> Helpers<'_> {
+        Helpers {
+            templates: None,
+            python: Some(&self.python),
+        }
+    }
+
+    /// What cannot be compiled cannot be run. Errors of the SQL itself are left to the engine, which
+    /// knows the live database best.
+    pub(super) fn refuse_broken(&self, json: bool) -> Result<(), u8> {
+        let errors: Vec<_> = self
+            .session
+            .diagnostics()
+            .into_iter()
+            .filter(|d| d.severity == Severity::Error && d.code.to_string().starts_with("MX04"))
+            .collect();
+        let Some(message) = output::first_message(&errors) else {
+            return Ok(());
+        };
+        if json {
+            output::fail(true, &Failure::new(message));
+        } else {
+            self.print(&errors);
+            output::eprint("Error: the dbt project has errors; nothing was run\n");
+        }
+        Err(crate::commands::USAGE)
+    }
+
+    /// What dbt builds and this does not: models left out silently would look built.
+    pub(super) fn tell_passed_over(&self) {
+        use mxcp_base::codes;
+        let passed_over: Vec<_> = self
+            .session
+            .diagnostics()
+            .into_iter()
+            .filter(|d| {
+                d.severity == Severity::Info
+                    && [
+                        codes::MX0401,
+                        codes::MX0409,
+                        codes::MX0412,
+                        codes::MX0413,
+                        codes::MX0420,
+                    ]
+                    .contains(&d.code)
+            })
+            .collect();
+        if !passed_over.is_empty() {
+            self.print(&passed_over);
+        }
+    }
+
+    fn print(&self, diagnostics: &[mxcp_base::Diagnostic]) {
+        use std::io::IsTerminal as _;
+        output::eprint(&output::render_diagnostics(
+            diagnostics,
+            &self.session.sources(),
+            Format::Graphical,
+            std::io::stderr().is_terminal(),
+        ));
+    }
+
+    /// The options of a command that has no more flags than the selection.
+    pub(super) fn options(
+        &self,
+        args: &Args,
+        which: &str,
+        selection: &Selection,
+    ) -> Result<Options, Failure> {
+        Ok(Options {
+            selection: self.selection(selection)?,
+            ..self.bare(args, which)?
+        })
+    }
+
+    /// The options of a command that selects nothing.
+    pub(super) fn bare(&self, args: &Args, which: &str) -> Result<Options, Failure> {
+        Ok(Options {
+            root: self.session.root.clone(),
+            database: self.session.database(),
+            setup: self.setup(),
+            fail_fast: args.fail_fast,
+            threads: args
+                .threads
+                .or(self.target.as_ref().and_then(|target| target.threads))
+                .unwrap_or(2)
+                .max(1),
+            facts: RunFacts {
+                which: which.to_owned(),
+                invocation_id: self.invocation.clone(),
+                started_at: self.started.stamp(),
+                ..RunFacts::default()
+            },
+            interrupt: Arc::new(Interrupt::default()),
+            ..Options::default()
+        })
+    }
+
+    pub(super) fn running(
+        &self,
+        args: &Args,
+        which: &str,
+        running: &Running,
+    ) -> Result<Options, Failure> {
+        let mut options = self.options(args, which, &running.selection)?;
+        let moment = |flag: &str, text: &Option<String>| match text {
+            None => Ok(None),
+            Some(text) => Moment::parse(text).map(Some).ok_or_else(|| {
+                Failure::new(format!(
+                    "`{flag}` is no date or time: `{text}`; write e.g. `2024-01-31`"
+                ))
+            }),
+        };
+        options.event_time_start = moment("--event-time-start", &running.event_time_start)?;
+        options.event_time_end = moment("--event-time-end", &running.event_time_end)?;
+        options.facts.full_refresh = running.full_refresh;
+        options.empty = running.empty;
+        options.store_failures = running.store_failures;
+        Ok(options)
+    }
+
+    fn selection(&self, selection: &Selection) -> Result<mxcp_dbt::Selection, Failure> {
+        let state = match &selection.state {
+            None => State::default(),
+            Some(folder) => {
+                let mut state = State::read(&self.session.root.join(folder))
+                    .map_err(|error| Failure::new(error.to_string()))?;
+                state.current_manifest = Some(super::graph_json::manifest(self));
+                state.current_sources = State::read(&self.target_dir)
+                    .map_err(|error| Failure::new(error.to_string()))?
+                    .sources;
+                state
+            }
+        };
+        let words = if selection.models.is_empty() {
+            &selection.select
+        } else {
+            &selection.models
+        };
+        Ok(mxcp_dbt::Selection {
+            select: words.clone(),
+            exclude: selection.exclude.clone(),
+            selector: selection.selector.clone(),
+            resource_types: selection.resource_type.clone(),
+            exclude_resource_types: selection.exclude_resource_type.clone(),
+            indirect: Indirect::from_name(&selection.indirect_selection).unwrap_or_default(),
+            state,
+        })
+    }
+
+    /// Statements for the newly opened database: of the target, or of the profile of the project.
+    fn setup(&self) -> Vec<String> {
+        if let Some(target) = &self.target {
+            return target.setup.clone();
+        }
+        let Some(site) = mxcp_compiler::documents::site(&self.session.db) else {
+            return Vec::new();
+        };
+        let mut statements: Vec<String> = site
+            .extensions
+            .iter()
+            .filter(|extension| !["json", "parquet", "icu"].contains(&extension.name.as_str()))
+            .map(|extension| format!("load {}", extension.name))
+            .collect();
+        let secrets = self
+            .session
+            .config
+            .resolve(&site.project, &self.session.profile, Need::WhatIsUsed)
+            .map(|config| config.secrets)
+            .unwrap_or_default();
+        for secret in secrets {
+            // Others are of Python code and plugins.
+            if ["s3", "gcs", "r2", "azure", "http", "postgres", "mysql"]
+                .contains(&secret.kind.to_lowercase().as_str())
+            {
+                statements.push(profiles::create_secret(
+                    &secret.name,
+                    &secret.kind,
+                    &secret.parameters,
+                ));
+            }
+        }
+        statements
+    }
+}
+
+fn target(
+    args: &Args,
+    root: &Path,
+    has_site: bool,
+    ecosystem: &Ecosystem,
+) -> Result<Option<Target>, Failure> {
+    let folder = args
+        .profiles_dir
+        .as_ref()
+        .map(|folder| std::path::absolute(folder).unwrap_or_else(|_| folder.clone()));
+    let asked = args.profile.as_deref().filter(|_| !has_site);
+    let profile = asked
+        .or(ecosystem.profile.as_deref())
+        .unwrap_or(&ecosystem.project);
+    let found = profiles::find(root, folder.as_deref(), profile, args.target.as_deref());
+    match found {
+        // The project has a database of its own; a stray file beside it decides nothing.
+        Err(_) if has_site && folder.is_none() && args.target.is_none() => Ok(None),
+        Ok(None) if !has_site => {
+            let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".dbt"));
+            match home.filter(|home| home.join("profiles.yml").is_file()) {
+                Some(home) => profiles::find(root, Some(&home), profile, args.target.as_deref()),
+                None => Err(
+                    Failure::new("there is no profiles.yml and no mxcp-site.yml").help(
+                        "write one into the project, or name its folder with `--profiles-dir`",
+                    ),
+                ),
+            }
+        }
+        found => found,
+    }
+}
+
+pub(super) fn yaml_mapping(flag: &str, text: &str) -> Result<Map<String, Value>, Failure> {
+    let wrong = |why: String| {
+        Failure::new(format!("`{flag}` must be a YAML mapping: {why}"))
+            .help(format!("write e.g. {flag} '{{day: 2024-01-31}}'"))
+    };
+    match serde_yaml::from_str::<Value>(text) {
+        Ok(Value::Object(map)) => Ok(map),
+        Ok(Value::Null) => Ok(Map::new()),
+        Ok(other) => Err(wrong(format!("it is `{other}`"))),
+        Err(error) => Err(wrong(error.to_string())),
+    }
+}
+
+/// A random UUID.
+fn invocation_id() -> String {
+    let mut bytes = [0_u8; 16];
+    // Without randomness the time still tells runs apart.
+    if getrandom::fill(&mut bytes).is_err() {
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default();
+        bytes = now.as_nanos().to_be_bytes();
+    }
+    bytes[6] = (bytes[6] & 0x0f) | 0x40;
+    bytes[8] = (bytes[8] & 0x3f) | 0x80;
+    let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+    format!(
+        "{}-{}-{}-{}-{}",
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..]
+    )
+}

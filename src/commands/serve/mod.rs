@@ -1,0 +1,211 @@
+//! `mxcp serve`: serves the manifest, building it first when it is missing or stale.
+
+mod reload;
+mod source;
+
+use std::sync::Arc;
+
+use mxcp_runtime::Runtime;
+use mxcp_runtime::server::{HttpOptions, Listening, serve_http, serve_stdio_on};
+
+use super::config::{HttpConfig, Need};
+use super::output::{self, Failure};
+use super::run::{Common, runtime_options};
+use super::session::Session;
+use super::{CLEAN, FAILED};
+use source::current_manifest;
+
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Args {
+    /// How clients connect; `streamable-http` unless the user configuration says otherwise
+    #[arg(long, value_enum)]
+    transport: Option<Transport>,
+    /// The address to listen on, for HTTP [default: localhost]
+    #[arg(long, value_name = "HOST")]
+    host: Option<String>,
+    /// The port to listen on, for HTTP; 0 takes a free one [default: 8000]
+    #[arg(long)]
+    port: Option<u16>,
+    /// Keep no session between HTTP requests
+    #[arg(long)]
+    stateless: bool,
+    /// A further name that HTTP clients may call the server by, `*` for any; may be repeated
+    #[arg(long, value_name = "NAME")]
+    allowed_host: Vec<String>,
+    /// An origin of web pages that may talk to the server, e.g. `https://app.example.com`; may be repeated
+    #[arg(long, value_name = "ORIGIN")]
+    allowed_origin: Vec<String>,
+    /// Build and serve again whenever a source changes; a broken edit keeps what is served
+    #[arg(long)]
+    watch: bool,
+    /// Refuse to start unless the manifest and mxcp.lock match the sources
+    #[arg(long)]
+    locked: bool,
+    /// Offer the built-in SQL tools, whatever the site file says
+    #[arg(long, value_name = "BOOL")]
+    sql_tools: Option<bool>,
+    /// Serve the endpoints that are free of errors and leave the others out
+    #[arg(long)]
+    ignore_errors: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Transport {
+    Stdio,
+    StreamableHttp,
+    Sse,
+}
+
+pub(crate) fn run(args: &Args) -> u8 {
+    let json = args.common.json_output;
+    let mut session = match Session::open_sources(args.common.profile.as_deref()) {
+        Ok(session) => session,
+        Err(failure) => return output::fail(json, &failure),
+    };
+    let configured = match session.config.http() {
+        Ok(configured) => configured,
+        Err(failure) => return output::fail(json, &failure),
+    };
+    let transport = match args.transport(&configured) {
+        Ok(transport) => transport,
+        Err(failure) => return output::fail(json, &failure),
+    };
+    let mut manifest = match current_manifest(&mut session, args) {
+        Ok(manifest) => manifest,
+        Err(code) => return code,
+    };
+    args.adjust(&mut manifest);
+    let name = match transport {
+        Transport::Stdio => "stdio",
+        Transport::StreamableHttp | Transport::Sse => "streamable-http",
+    };
+    let options = runtime_options(
+        &session,
+        &manifest.project.name,
+        &args.common,
+        name,
+        Need::Everything,
+    );
+    let options = match options {
+        Ok(options) => options,
+        Err(failure) => return output::fail(json, &failure),
+    };
+    let profile = session.profile.clone();
+    // The compiler's memory is not needed any more: the server knows the manifest only.
+    drop(session);
+    let start = || {
+        output::log_to_stderr(args.common.debug);
+        Runtime::start(Arc::new(manifest), options)
+            .map(Arc::new)
+            .map_err(|error| Failure::new(error.to_string()))
+    };
+    let served = match transport {
+        Transport::Stdio => stdio(args, start),
+        Transport::StreamableHttp | Transport::Sse => http(args, &configured, &profile, start),
+    };
+    match served {
+        Ok(()) => CLEAN,
+        Err(failure) => {
+            if json {
+                return output::fail(json, &failure);
+            }
+            output::fail(json, &failure);
+            FAILED
+        }
+    }
+}
+
+impl Args {
+    fn transport(&self, configured: &HttpConfig) -> Result<Transport, Failure> {
+        let transport = match (self.transport, configured.provider.as_deref()) {
+            (Some(transport), _) => transport,
+            (None, Some("stdio")) => Transport::Stdio,
+            (None, Some("sse")) => Transport::Sse,
+            (None, None | Some("streamable-http")) => Transport::StreamableHttp,
+            (None, Some(other)) => {
+                return Err(Failure::new(format!(
+                    "`transport.provider` of the user configuration is `{other}`"
+                ))
+                .help("it is `streamable-http`, `sse` or `stdio`"));
+            }
+        };
+        if transport == Transport::Sse {
+            return Err(
+                Failure::new("the transport `sse` is not available in this version")
+                    .help("clients that know it also know streamable HTTP: run `mxcp serve --transport streamable-http`"),
+            );
+        }
+        Ok(transport)
+    }
+
+    /// What the command line says about the manifest.
+    fn adjust(&self, manifest: &mut mxcp_artifact::Manifest) {
+        if let Some(enabled) = self.sql_tools {
+            manifest.project.sql_tools.enabled = enabled;
+        }
+    }
+}
+
+fn stdio(
+    args: &Args,
+    start: impl FnOnce() -> Result<Arc<Runtime>, Failure>,
+) -> Result<(), Failure> {
+    // From here on nothing else may read standard input or write to standard output, not even an
+    // `on_init` hook.
+    let (input, protocol) = mxcp_python::take_stdin()
+        .and_then(|input| Ok((input, mxcp_python::take_stdout()?)))
+        .map_err(|e| Failure::new(format!("standard input or output is unusable: {e}")))?;
+    let runtime = start()?;
+    let watching = reload::start(args, &runtime);
+    let served = serve_stdio_on(Arc::clone(&runtime), input, protocol);
+    drop(watching);
+    runtime.shutdown();
+    served.map_err(|error| Failure::new(format!("the server stopped: {error}")))
+}
+
+fn http(
+    args: &Args,
+    configured: &HttpConfig,
+    profile: &str,
+    start: impl FnOnce() -> Result<Arc<Runtime>, Failure>,
+) -> Result<(), Failure> {
+    let host = args.host.as_deref().unwrap_or(&configured.host);
+    let port = args.port.unwrap_or(configured.port);
+    let listening = Listening::on(host, port).map_err(|error| {
+        let failure = Failure::new(format!("{host}:{port} cannot be listened on: {error}"));
+        match error.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                failure.help("stop what uses the port, or choose another one with --port")
+            }
+            _ => failure,
+        }
+    })?;
+    let address = listening
+        .address()
+        .map_err(|error| Failure::new(format!("the address is unknown: {error}")))?;
+    let stateless = args.stateless || configured.stateless;
+    let options = HttpOptions {
+        stateless,
+        allowed_hosts: args.allowed_host.clone(),
+        allowed_origins: args.allowed_origin.clone(),
+    };
+    let runtime = start()?;
+    let watching = reload::start(args, &runtime);
+    let manifest = runtime.manifest();
+    let served = serve_http(Arc::clone(&runtime), listening, &options, || {
+        let count = |kind| manifest.endpoints.iter().filter(|e| e.kind == kind).count();
+        output::print(&format!(
+            "{project}, profile {profile}: {tools} tools, {resources} resources, {prompts} prompts{mode}\nListening on http://{address}/mcp (Ctrl-C stops)\n",
+            project = manifest.project.name,
+            tools = count(mxcp_artifact::EndpointKind::Tool),
+            resources = count(mxcp_artifact::EndpointKind::Resource),
+            prompts = count(mxcp_artifact::EndpointKind::Prompt),
+            mode = if stateless { ", stateless" } else { "" },
+        ));
+    });
+    drop(watching);
+    runtime.shutdown();
+    served.map_err(|error| Failure::new(format!("the server stopped: {error}")))
+}

@@ -1,0 +1,146 @@
+//! Serving what the sources have become: after SIGHUP, and with `--watch` after every change.
+//!
+//! A new manifest takes the place of the old one as a whole. Sources with errors change nothing: the
+//! errors are printed, and what was served goes on.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use mxcp_base::{OsSystem, System as _};
+use mxcp_compiler::is_source_file;
+use mxcp_runtime::Runtime;
+
+use super::super::output;
+use super::super::session::{Session, find_root};
+use super::Args;
+use super::source::current_manifest;
+
+/// How often the sources are looked at.
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// Deeply nested sources need room, as they do for every other command.
+const STACK: usize = 1 << 30;
+
+/// Ends the watching when it is dropped.
+pub(super) struct Watching {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            let _ = thread.join();
+        }
+    }
+}
+
+/// From here on SIGHUP reloads, and with `--watch` every change of a source does.
+pub(super) fn start(args: &Args, runtime: &Arc<Runtime>) -> Watching {
+    let stop = Arc::new(AtomicBool::new(false));
+    let rebuilder = Arc::new(Rebuilder {
+        args: args.clone(),
+        runtime: Arc::clone(runtime),
+        one_at_a_time: Mutex::new(()),
+    });
+    let on_hangup = Arc::clone(&rebuilder);
+    runtime.on_hangup(move || on_hangup.rebuild("SIGHUP", true));
+    let thread = args.watch.then(|| {
+        let stop = Arc::clone(&stop);
+        std::thread::Builder::new()
+            .name("mxcp-watch".to_owned())
+            .stack_size(STACK)
+            .spawn(move || watch(&rebuilder, &stop))
+    });
+    let thread = match thread.transpose() {
+        Ok(thread) => thread,
+        Err(error) => {
+            output::eprint(&format!("Warning: the sources are not watched: {error}\n"));
+            None
+        }
+    };
+    Watching { stop, thread }
+}
+
+struct Rebuilder {
+    args: Args,
+    runtime: Arc<Runtime>,
+    one_at_a_time: Mutex<()>,
+}
+
+impl Rebuilder {
+    fn rebuild(self: &Arc<Self>, why: &str, whole: bool) {
+        let this = Arc::clone(self);
+        let why = why.to_owned();
+        let built = std::thread::Builder::new()
+            .name("mxcp-build".to_owned())
+            .stack_size(STACK)
+            .spawn(move || this.rebuild_here(&why, whole));
+        match built.map(JoinHandle::join) {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => output::eprint("Error: not reloaded: the compiler failed\n"),
+            Err(error) => output::eprint(&format!("Error: not reloaded: {error}\n")),
+        }
+    }
+
+    fn rebuild_here(&self, why: &str, whole: bool) {
+        let _turn = self
+            .one_at_a_time
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut session = match Session::open_sources(self.args.common.profile.as_deref()) {
+            Ok(session) => session,
+            Err(failure) => {
+                output::eprint(&format!("Error: not reloaded: {}\n", failure.message));
+                return;
+            }
+        };
+        let Ok(mut manifest) = current_manifest(&mut session, &self.args) else {
+            output::eprint("note: what was served before is still served\n");
+            return;
+        };
+        drop(session);
+        self.args.adjust(&mut manifest);
+        let before = self.runtime.manifest();
+        let python = before.python != manifest.python;
+        if *before != manifest {
+            self.runtime.replace(Arc::new(manifest));
+            output::eprint(&format!("note: reloaded ({why})\n"));
+        }
+        if (whole || python)
+            && let Err(error) = self.runtime.request_reload(why)
+        {
+            output::eprint(&format!("Error: the database was not reopened: {error}\n"));
+        }
+    }
+}
+
+fn watch(rebuilder: &Arc<Rebuilder>, stop: &AtomicBool) {
+    let Ok(root) = find_root() else { return };
+    let system = OsSystem::new(root);
+    let stamps = || system.stamps(&is_source_file).unwrap_or_default();
+    let mut seen = stamps();
+    while !stop.load(Ordering::Acquire) {
+        std::thread::park_timeout(PAUSE);
+        let now = stamps();
+        if now == seen {
+            continue;
+        }
+        // Editors and checkouts write several files; the build waits until they are done.
+        let mut settled = now;
+        loop {
+            std::thread::park_timeout(PAUSE / 3);
+            let again = stamps();
+            if again == settled || stop.load(Ordering::Acquire) {
+                break;
+            }
+            settled = again;
+        }
+        seen = settled;
+        rebuilder.rebuild("a source changed", false);
+    }
+}

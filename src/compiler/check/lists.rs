@@ -1,0 +1,85 @@
+//! The lists of the site file: what stands there twice, and extensions that do not exist.
+
+use mxcp_base::{SourceFile, codes, suggest};
+
+use crate::Db;
+use crate::documents::parse_yaml;
+use crate::finding::{Anchor, Finding};
+
+/// The extensions that DuckDB offers itself; all others come from a repository that is named.
+const CORE_EXTENSIONS: [&str; 26] = [
+    "autocomplete",
+    "avro",
+    "aws",
+    "azure",
+    "core_functions",
+    "delta",
+    "ducklake",
+    "encodings",
+    "excel",
+    "fts",
+    "httpfs",
+    "iceberg",
+    "icu",
+    "inet",
+    "jemalloc",
+    "json",
+    "mysql",
+    "parquet",
+    "postgres",
+    "spatial",
+    "sqlite",
+    "tpcds",
+    "tpch",
+    "ui",
+    "unity_catalog",
+    "vss",
+];
+
+// What is listed twice, and extensions whose name is a slip.
+pub(super) fn check_lists(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
+    let yaml = parse_yaml(db, file);
+    for list in ["secrets", "extensions", "plugin"] {
+        let mut seen: Vec<&str> = Vec::new();
+        let items = yaml.lookup(list).into_iter().flat_map(|node| node.items());
+        for (i, item) in items.enumerate() {
+            let (name, pointer) = match item.get("name") {
+                Some(name) => (name.as_str(), format!("{list}/{i}/name")),
+                None => (item.as_str(), format!("{list}/{i}")),
+            };
+            let Some(name) = name else {
+                continue;
+            };
+            let anchor = Anchor::value(file, pointer);
+            if seen.contains(&name) {
+                findings.push(
+                    Finding::new(
+                        codes::MX0822,
+                        format!("`{list}` has `{name}` twice"),
+                        anchor.clone(),
+                    )
+                    .help("remove one of them"),
+                );
+            }
+            seen.push(name);
+            let known = CORE_EXTENSIONS.iter().any(|e| e.eq_ignore_ascii_case(name));
+            if list == "extensions"
+                && !known
+                && item.get("repo").is_none()
+                && let Some(near) = suggest::nearest(name, CORE_EXTENSIONS)
+            {
+                findings.push(
+                    Finding::new(
+                        codes::MX0824,
+                        format!("DuckDB itself has no extension `{name}`"),
+                        anchor.clone(),
+                    )
+                    .help(format!(
+                        "did you mean `{near}`? One of another repository needs `repo: community`"
+                    ))
+                    .fix(format!("change to `{near}`"), anchor, near),
+                );
+            }
+        }
+    }
+}
