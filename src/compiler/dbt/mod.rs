@@ -43,6 +43,7 @@ mod yaml_read;
 
 pub use config::{ModelConfig, Resource, resolve};
 pub use macros::{MacroDef, MacroFile, MacroKind, MacroSet, lower_macros};
+pub use printed::printed;
 pub use problem::{At, Problem};
 pub use project::{ProjectDef, lower_project};
 pub use properties::{ModelProps, PropertyFile, SourceProps, lower_properties, merge_model};

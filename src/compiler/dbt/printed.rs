@@ -72,69 +72,81 @@ impl ModelConfig {
 
     /// Every setting, with dbt's defaults where nothing is written.
     pub fn printed(&self, resource: Resource) -> BTreeMap<String, Json> {
-        let mut out: BTreeMap<String, Json> = [
-            ("enabled", json!(true)),
-            ("alias", Json::Null),
-            ("schema", Json::Null),
-            ("database", Json::Null),
-            ("tags", json!([])),
-            ("meta", json!({})),
-            ("group", Json::Null),
-        ]
-        .into_iter()
-        .map(|(key, value)| (key.to_owned(), value))
-        .collect();
-        let more = match resource {
-            Resource::Test => json!({
-                "materialized": "test", "severity": "ERROR", "store_failures": null, "store_failures_as": null,
-                "where": null, "limit": null, "fail_calc": "count(*)", "warn_if": "!= 0", "error_if": "!= 0",
-            }),
-            Resource::Source => json!({"event_time": null}),
-            _ => json!({
-                "incremental_strategy": null, "batch_size": null, "lookback": 1, "begin": null,
-                "persist_docs": {}, "post-hook": [], "pre-hook": [], "quoting": {}, "column_types": {},
-                "full_refresh": null, "unique_key": null, "on_schema_change": "ignore",
-                "on_configuration_change": "apply", "grants": {}, "packages": [],
-                "docs": {"show": true, "node_color": null},
-                "contract": {"enforced": false, "alias_types": true},
-                "event_time": null, "concurrent_batches": null,
-            }),
-        };
-        let special = match resource {
-            Resource::Model => json!({"access": "protected"}),
-            Resource::Seed => json!({"delimiter": ",", "quote_columns": null}),
-            Resource::Snapshot => json!({
-                "strategy": null, "updated_at": null, "check_cols": null, "target_schema": null,
-                "target_database": null, "dbt_valid_to_current": null, "hard_deletes": null,
-                "snapshot_meta_column_names": {
-                    "dbt_valid_to": null, "dbt_valid_from": null, "dbt_scd_id": null,
-                    "dbt_updated_at": null, "dbt_is_deleted": null,
-                },
-            }),
-            _ => json!({}),
-        };
-        for map in [more, special] {
-            if let Json::Object(map) = map {
-                out.extend(map);
-            }
-        }
-        for (key, value) in &self.raw {
-            let value = match (key.as_str(), value) {
-                ("pre-hook" | "post-hook", Json::Array(hooks)) => {
-                    Json::Array(hooks.iter().map(hook).collect())
-                }
-                ("contract" | "docs", Json::Object(written)) => match out.remove(key) {
-                    Some(Json::Object(mut known)) => {
-                        known.extend(written.clone());
-                        Json::Object(known)
-                    }
-                    _ => value.clone(),
-                },
-                ("tags", _) => json!(listed_texts(Some(value))),
-                _ => value.clone(),
-            };
-            out.insert(key.clone(), value);
-        }
-        out
+        printed(&self.raw, resource)
     }
+}
+
+/// The same of settings that are merged already.
+pub fn printed(raw: &Map<String, Json>, resource: Resource) -> BTreeMap<String, Json> {
+    let mut out: BTreeMap<String, Json> = [
+        ("enabled", json!(true)),
+        ("alias", Json::Null),
+        ("schema", Json::Null),
+        ("database", Json::Null),
+        ("tags", json!([])),
+        ("meta", json!({})),
+        ("group", Json::Null),
+        ("static_analysis", Json::Null),
+    ]
+    .into_iter()
+    .map(|(key, value)| (key.to_owned(), value))
+    .collect();
+    let more = match resource {
+        Resource::Test => json!({
+            "materialized": "test", "schema": "dbt_test__audit", "severity": "ERROR", "store_failures": null, "store_failures_as": null,
+            "where": null, "limit": null, "fail_calc": "count(*)", "warn_if": "!= 0", "error_if": "!= 0",
+        }),
+        Resource::Source => json!({"event_time": null}),
+        _ => json!({
+            "incremental_strategy": null, "batch_size": null, "lookback": 1, "begin": null,
+            "persist_docs": {}, "post-hook": [], "pre-hook": [], "quoting": {}, "column_types": {},
+            "full_refresh": null, "unique_key": null, "on_schema_change": "ignore",
+            "on_configuration_change": "apply", "grants": {}, "packages": [],
+            "docs": {"show": true, "node_color": null},
+            "contract": {"enforced": false, "alias_types": true},
+            "event_time": null, "concurrent_batches": null,
+        }),
+    };
+    let special = match resource {
+        Resource::Model => json!({"access": "protected", "freshness": null}),
+        Resource::Seed => json!({"delimiter": ",", "quote_columns": null}),
+        Resource::Snapshot => json!({
+            "strategy": null, "updated_at": null, "check_cols": null, "target_schema": null,
+            "target_database": null, "dbt_valid_to_current": null,
+            "snapshot_meta_column_names": {
+                "dbt_valid_to": null, "dbt_valid_from": null, "dbt_scd_id": null,
+                "dbt_updated_at": null, "dbt_is_deleted": null,
+            },
+        }),
+        _ => json!({}),
+    };
+    for map in [more, special] {
+        if let Json::Object(map) = map {
+            out.extend(map);
+        }
+    }
+    for (key, value) in raw {
+        let value = match (key.as_str(), value) {
+            ("pre-hook" | "post-hook", Json::Array(hooks)) => {
+                Json::Array(hooks.iter().map(hook).collect())
+            }
+            ("contract" | "docs", Json::Object(written)) => match out.remove(key) {
+                Some(Json::Object(mut known)) => {
+                    known.extend(written.clone());
+                    Json::Object(known)
+                }
+                _ => value.clone(),
+            },
+            ("tags", _) => json!(listed_texts(Some(value))),
+            _ => value.clone(),
+        };
+        out.insert(key.clone(), value);
+    }
+    if resource == Resource::Test
+        && raw.get("store_failures") == Some(&Json::Bool(true))
+        && raw.get("store_failures_as").is_none_or(Json::is_null)
+    {
+        out.insert("store_failures_as".to_owned(), json!("table"));
+    }
+    out
 }

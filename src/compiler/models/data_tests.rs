@@ -217,7 +217,7 @@ fn test_node(db: &dyn Db, file: SourceFile, test: &CompiledTest) -> Node {
         },
         columns: Vec::new(),
         meta: BTreeMap::new(),
-        config: test.config.clone().into_iter().collect(),
+        config: crate::dbt::printed(&test.config, crate::dbt::Resource::Test),
         live: test.live || unknown,
         digest: Digest::of(test.sql.as_bytes()),
         spec: NodeSpec::Test(spec),

@@ -8,6 +8,7 @@ use mxcp_base::paths;
 use super::compile::unique_id;
 use super::index::{dbt_project, macro_files, nodes};
 use super::node::node_properties;
+use super::packages::package_name;
 use crate::Db;
 use crate::dbt::macros::{MacroKind, lower_macros};
 
@@ -51,6 +52,7 @@ pub fn ecosystem(db: &dyn Db) -> Option<Ecosystem> {
     };
     for file in macro_files(db) {
         let text = file.text(db);
+        let package = package_name(db, file.path(db));
         for def in lower_macros(text).0 {
             let name = match def.kind {
                 MacroKind::Macro => def.name.clone(),
@@ -59,8 +61,8 @@ pub fn ecosystem(db: &dyn Db) -> Option<Ecosystem> {
                 MacroKind::Snapshot | MacroKind::Docs => continue,
             };
             found.macros.push(MacroEntry {
-                unique_id: format!("macro.{}.{name}", found.project),
-                package: found.project.clone(),
+                unique_id: format!("macro.{package}.{name}"),
+                package: package.to_owned(),
                 name,
                 path: file.path(db).to_owned(),
                 sql: part(text, &def.range).to_owned(),

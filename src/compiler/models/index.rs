@@ -44,11 +44,7 @@ pub(crate) fn dbt_project(db: &dyn Db) -> Option<DbtProject> {
     }
     let context = YamlContext {
         package: def.name.clone(),
-        vars: {
-            let mut vars = def.vars_for(&def.name);
-            vars.extend(dbt_inputs(db).vars.clone());
-            vars
-        },
+        vars: def.vars_for(&def.name),
         target: target_of(db, def.profile.as_deref()),
         macros: MacroSet::empty(&def.name),
     };

@@ -182,6 +182,7 @@ pub(crate) fn vars_of(db: &dyn Db, package: &str) -> Map<String, Json> {
     let theirs = installed(db).iter().find(|p| p.def.name == package);
     let mut vars = theirs.map_or_else(Map::new, |p| p.def.vars_for(package));
     vars.extend(project.def.vars_for(package));
+    // The command line outranks what packages set for themselves.
     vars.extend(dbt_inputs(db).vars.clone());
     vars
 }

@@ -1,6 +1,8 @@
 //! What `ref` and `source` lead to beside models in SQL and seeds: Python models, snapshots, and
 //! sources that are read where they lie.
 
+use std::collections::BTreeMap;
+
 use mxcp_artifact::RelationName;
 use mxcp_base::paths;
 use serde_json::{Map, Value as Json};
@@ -34,22 +36,37 @@ pub(crate) fn ref_id(db: &dyn Db, package: Option<&str>, name: &str) -> Option<S
     }
 }
 
-/// The unique id of a table of a source.
-pub(crate) fn source_id(db: &dyn Db, source: &str, table: &str) -> Option<String> {
-    property_files(db).iter().find_map(|file| {
-        let found = sources(db, *file).iter().find(|s| s.name == source)?;
-        found.tables.iter().find(|t| t.name == table)?;
+/// Unique ids of the tables of sources, and the texts that stand for those that are read from files
+/// or by a function.
+#[salsa::tracked(returns(ref))]
+fn source_tables(db: &dyn Db) -> BTreeMap<(String, String), (String, Option<String>)> {
+    let mut tables = BTreeMap::new();
+    for file in property_files(db) {
         let package = package_name(db, file.path(db));
-        Some(format!("source.{package}.{source}.{table}"))
-    })
+        for source in sources(db, *file) {
+            for table in &source.tables {
+                tables
+                    .entry((source.name.clone(), table.name.clone()))
+                    .or_insert_with(|| {
+                        let id = format!("source.{package}.{}.{}", source.name, table.name);
+                        (id, location(source, table))
+                    });
+            }
+        }
+    }
+    tables
 }
 
-/// The text that stands for a source that is read from files or by a function.
+/// The unique id of a table of a source.
+pub(crate) fn source_id(db: &dyn Db, source: &str, table: &str) -> Option<String> {
+    let key = (source.to_owned(), table.to_owned());
+    source_tables(db).get(&key).map(|(id, _)| id.clone())
+}
+
+/// The text that stands for a source that is not read as a relation.
 pub(crate) fn external(db: &dyn Db, source: &str, table: &str) -> Option<String> {
-    property_files(db).iter().find_map(|file| {
-        let found = sources(db, *file).iter().find(|s| s.name == source)?;
-        location(found, found.tables.iter().find(|t| t.name == table)?)
-    })
+    let key = (source.to_owned(), table.to_owned());
+    source_tables(db).get(&key)?.1.clone()
 }
 
 fn location(source: &SourceProps, table: &SourceTable) -> Option<String> {

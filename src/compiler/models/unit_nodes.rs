@@ -98,7 +98,16 @@ pub(super) fn unit_test_nodes(db: &dyn Db) -> Vec<Node> {
                 compiled_sql: String::new(),
                 columns: Vec::new(),
                 meta,
-                config: config.into_iter().collect(),
+                config: [
+                    ("enabled", Json::Bool(true)),
+                    ("meta", Json::Object(Map::new())),
+                    ("tags", Json::Array(Vec::new())),
+                    ("static_analysis", Json::Null),
+                ]
+                .into_iter()
+                .map(|(key, value)| (key.to_owned(), value))
+                .chain(config)
+                .collect(),
                 live: true,
                 digest: Digest::of(entry.to_string().as_bytes()),
                 spec: NodeSpec::UnitTest(UnitTestSpec { model }),
