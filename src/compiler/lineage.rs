@@ -13,7 +13,9 @@ use mxcp_syntax::yaml::join_pointer;
 
 use crate::Db;
 use crate::documents::{endpoint_def, endpoint_files};
-use crate::models::{column_marks, marks_exist, model_for_relation, model_sql, source_marks};
+use crate::models::{
+    column_marks, is_on_loop, marks_exist, model_for_relation, model_sql, source_marks,
+};
 use crate::relations::{RelationKey, RelationSchema, relation_schema};
 use crate::sql::{SqlText, analyze_sql, sql_source};
 
@@ -134,6 +136,9 @@ pub fn sensitive_columns<'db>(db: &'db dyn Db, key: RelationKey<'db>) -> Sensiti
         return found;
     };
     let mut found = Sensitive::new();
+    if is_on_loop(db, file) {
+        return found;
+    }
     let mut cleared = Vec::new();
     for mark in column_marks(db, file) {
         if mark.sensitive {

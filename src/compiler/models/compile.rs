@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mxcp_base::SourceFile;
 
+use super::cycles::is_on_loop;
 use super::index::{find_node, node_name};
 use super::node::{is_ephemeral, mentions, render_model};
 use super::others::{ref_id, source_id};
@@ -48,7 +49,7 @@ pub(crate) struct Compiled {
 #[salsa::tracked(returns(as_ref), cycle_result = no_cycle)]
 pub(crate) fn compiled(db: &dyn Db, file: SourceFile) -> Option<Compiled> {
     let rendered = render_model(db, file);
-    if rendered.problems.iter().any(|p| !p.is_accepted()) {
+    if rendered.problems.iter().any(|p| !p.is_accepted()) || is_on_loop(db, file) {
         return None;
     }
     // A note on something that is not known here leaves the rest to the run.

@@ -1,18 +1,21 @@
 //! Loops between models, each reported once with all its members.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
+use mxcp_artifact::RelationName;
 use mxcp_base::{SourceFile, codes};
 use petgraph::algo::tarjan_scc;
 use petgraph::graph::DiGraph;
 
-use super::index::{dbt_project, node_name, nodes as all_nodes, ref_index};
-use super::node::mentions;
+use super::index::{dbt_project, model_for_relation, node_name, nodes as all_nodes, ref_index};
+use super::node::{mentions, render_model};
 use super::packages::package_of;
 use super::snapshots::snapshots;
 use crate::Db;
-use crate::documents::DocumentKind;
+use crate::documents::{DocumentKind, document_kind};
 use crate::finding::{Anchor, Finding};
+use crate::relations::RelationKey;
+use crate::sql::{SqlText, analyze_sql};
 
 /// Findings about the dbt layer as a whole: snapshots that cannot be taken, and loops.
 pub fn check_project(db: &dyn Db, findings: &mut Vec<Finding>) {
@@ -33,44 +36,88 @@ pub fn check_project(db: &dyn Db, findings: &mut Vec<Finding>) {
             .help("say in its configuration how a changed row is told"),
         );
     }
-    let index = ref_index(db);
-    let mut graph = DiGraph::<SourceFile, ()>::new();
-    let all = all_nodes(db);
-    let nodes: HashMap<SourceFile, _> = all
-        .iter()
-        .map(|file| (*file, graph.add_node(*file)))
-        .collect();
-    // By name, so that the graph and with it the report do not depend on hashing.
-    for file in all {
-        let Some(from) = nodes.get(file) else {
-            continue;
-        };
-        if crate::documents::document_kind(db, *file) != DocumentKind::DbtModel {
+    for members in loops(&references(db)) {
+        findings.extend(loop_finding(db, &sorted(db, members)));
+    }
+}
+
+/// Whether a model reads itself, by way of others or at once. Whatever follows relations from model to
+/// model asks this first: a loop of queries would depend on which of them was asked first.
+#[salsa::tracked(returns(copy))]
+pub(crate) fn is_on_loop(db: &dyn Db, file: SourceFile) -> bool {
+    on_loops(db).contains(&file)
+}
+
+#[salsa::tracked(returns(ref))]
+fn on_loops(db: &dyn Db) -> HashSet<SourceFile> {
+    let mut edges = references(db);
+    // SQL may name the relation of a model without `ref`.
+    for file in all_nodes(db) {
+        if document_kind(db, *file) != DocumentKind::DbtModel {
             continue;
         }
-        let own = |package: &String| dbt_project(db).is_some_and(|p| p.def.name == *package);
-        for reference in &mentions(db, *file).0.refs {
-            if reference.package.as_ref().is_none_or(own)
-                && let Some(to) = index.get(&reference.name).and_then(|f| nodes.get(f))
-            {
-                graph.update_edge(*from, *to, ());
+        let rendered = render_model(db, *file);
+        let analysis = analyze_sql(db, SqlText::new(db, rendered.sql.clone()));
+        for table in analysis.statements.iter().flat_map(|s| &s.relations) {
+            let schema = table.schema.as_deref().unwrap_or("main");
+            let name = RelationName::in_schema(schema, &table.name).folded();
+            if let Some(read) = model_for_relation(db, RelationKey::new(db, name)) {
+                edges.push((*file, read));
             }
         }
     }
-    for component in tarjan_scc(&graph) {
-        let mut members: Vec<SourceFile> = component
-            .iter()
-            .filter_map(|n| graph.node_weight(*n).copied())
-            .collect();
-        let is_loop = members.len() > 1
-            || component
-                .first()
-                .is_some_and(|n| graph.find_edge(*n, *n).is_some());
-        if is_loop {
-            members.sort_by(|a, b| node_name(db, *a).cmp(node_name(db, *b)));
-            findings.extend(loop_finding(db, &members));
+    loops(&edges).into_iter().flatten().collect()
+}
+
+/// Which model refers to which node, in any branch of its template.
+fn references(db: &dyn Db) -> Vec<(SourceFile, SourceFile)> {
+    let index = ref_index(db);
+    let own = |package: &String| dbt_project(db).is_some_and(|p| p.def.name == *package);
+    let mut edges = Vec::new();
+    // By name, so that the graph and with it the report do not depend on hashing.
+    for file in all_nodes(db) {
+        if document_kind(db, *file) != DocumentKind::DbtModel {
+            continue;
+        }
+        for reference in &mentions(db, *file).0.refs {
+            if reference.package.as_ref().is_none_or(own)
+                && let Some(to) = index.get(&reference.name)
+            {
+                edges.push((*file, *to));
+            }
         }
     }
+    edges
+}
+
+/// The sets of files that lead back to themselves.
+fn loops(edges: &[(SourceFile, SourceFile)]) -> Vec<Vec<SourceFile>> {
+    let mut graph = DiGraph::<SourceFile, ()>::new();
+    let mut nodes = HashMap::new();
+    for (from, to) in edges {
+        let [from, to] =
+            [from, to].map(|file| *nodes.entry(*file).or_insert_with(|| graph.add_node(*file)));
+        graph.update_edge(from, to, ());
+    }
+    let members = |component: Vec<_>| {
+        component
+            .iter()
+            .filter_map(|n| graph.node_weight(*n).copied())
+            .collect::<Vec<_>>()
+    };
+    tarjan_scc(&graph)
+        .into_iter()
+        .filter(|component| match component.as_slice() {
+            [one] => graph.find_edge(*one, *one).is_some(),
+            several => several.len() > 1,
+        })
+        .map(members)
+        .collect()
+}
+
+fn sorted(db: &dyn Db, mut members: Vec<SourceFile>) -> Vec<SourceFile> {
+    members.sort_by(|a, b| node_name(db, *a).cmp(node_name(db, *b)));
+    members
 }
 
 /// One finding for a whole loop, at the first member's reference to the next one.

@@ -34,6 +34,7 @@ mod versions;
 
 pub use check::check_dbt_file;
 pub use cycles::check_project;
+pub(crate) use cycles::is_on_loop;
 pub(crate) use described::described_sources;
 pub use ecosystem::{Ecosystem, MacroEntry, ecosystem, short_digest};
 pub use graph::dbt_graph;

@@ -6,6 +6,7 @@ use mxcp_artifact::{Column, SqlType};
 use mxcp_base::SourceFile;
 use mxcp_syntax::seed::{self, Seed};
 
+use super::cycles::is_on_loop;
 use super::described::bind_over_descriptions;
 use super::node::{node_config, node_properties, render_model};
 use crate::Db;
@@ -54,7 +55,7 @@ pub(crate) fn seed_columns(db: &dyn Db, file: SourceFile) -> SeedColumns {
 #[salsa::tracked(returns(as_ref), cycle_result = no_bind)]
 pub(crate) fn bind_model(db: &dyn Db, file: SourceFile) -> Option<Bound> {
     let rendered = render_model(db, file);
-    if !rendered.problems.is_empty() {
+    if !rendered.problems.is_empty() || is_on_loop(db, file) {
         return None;
     }
     if let Some(reason) = &rendered.dynamic {
