@@ -35,6 +35,8 @@ pub(super) struct Opened {
     pub(super) invocation: String,
     pub(super) python: Models,
     templates: OnceLock<LiveTemplates>,
+    /// The graph where a flag says that every test keeps its failures.
+    storing: OnceLock<DbtGraph>,
 }
 
 /// The project around the current directory, or the one asked for.
@@ -100,6 +102,7 @@ impl Opened {
             invocation: invocation_id(),
             python,
             templates: OnceLock::new(),
+            storing: OnceLock::new(),
         })
     }
 
@@ -108,7 +111,9 @@ impl Opened {
     }
 
     pub(super) fn graph(&self) -> &DbtGraph {
-        dbt_graph(&self.session.db)
+        self.storing
+            .get()
+            .unwrap_or_else(|| dbt_graph(&self.session.db))
     }
 
     pub(super) fn helpers(&self) -> Helpers<'_> {
@@ -245,6 +250,10 @@ impl Opened {
         which: &str,
         running: &Running,
     ) -> Result<Options, Failure> {
+        if running.store_failures {
+            self.storing
+                .get_or_init(|| super::graph_json::storing(self));
+        }
         let mut options = self.options(args, which, &running.selection)?;
         let moment = |flag: &str, text: &Option<String>| match text {
             None => Ok(None),
@@ -259,6 +268,7 @@ impl Opened {
         options.facts.full_refresh = running.full_refresh;
         options.empty = running.empty;
         options.store_failures = running.store_failures;
+        options.facts.store_failures = running.store_failures;
         Ok(options)
     }
 
