@@ -354,6 +354,9 @@ pub struct Source {
     pub meta: BTreeMap<String, Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub freshness: Option<Freshness>,
+    /// What stands in queries in the place of the relation: a file or a table function.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
 }
 
 /// How old a source's newest row may be.

@@ -32,6 +32,10 @@ pub struct Table {
 pub trait Warehouse {
     /// Runs every statement of the text in the current transaction; the result is the last one's.
     fn query(&self, sql: &str) -> Result<Table, String>;
+    /// Begins a transaction where none is open.
+    fn begin(&self) -> Result<(), String> {
+        Ok(())
+    }
     /// Ends the current transaction with its effects kept and begins another.
     fn commit(&self) -> Result<(), String>;
     /// Ends the current transaction with its effects undone and begins another.
@@ -44,6 +48,8 @@ pub trait Warehouse {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunFacts {
     pub full_refresh: bool,
+    /// Failing rows of all tests are kept.
+    pub store_failures: bool,
     /// dbt's word for the command: `run`, `build`, …
     pub which: String,
     pub invocation_id: String,

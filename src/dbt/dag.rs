@@ -92,13 +92,27 @@ impl<'g> Dag<'g> {
             self.put_before_its_model(unit);
         }
         for (test, node) in added {
-            self.edges
-                .update_edge(NodeIndex::new(test), NodeIndex::new(node), ());
+            // The unit tests of a model run with it, or not at all.
+            let units: Vec<usize> = self
+                .parents(node)
+                .filter(|&parent| self.is_unit_test_of(parent, node))
+                .collect();
+            for i in units.into_iter().chain([node]) {
+                self.edges
+                    .update_edge(NodeIndex::new(test), NodeIndex::new(i), ());
+            }
         }
         if let Some(order) = sorted(&self.edges) {
             self.order = order;
         }
         self
+    }
+
+    fn is_unit_test_of(&self, unit: usize, model: usize) -> bool {
+        match self.resources[unit].node().map(|node| &node.spec) {
+            Some(NodeSpec::UnitTest(spec)) => spec.model == self.resources[model].unique_id(),
+            _ => false,
+        }
     }
 
     /// A unit test needs what its model reads, and the model waits for the verdict.

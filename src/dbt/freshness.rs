@@ -4,10 +4,12 @@ use std::time::Instant;
 
 use duckdb::Connection;
 use mxcp_artifact::dbt::{Age, DbtGraph, Freshness, Source};
+use mxcp_artifact::dbt_live::RunFacts;
 use serde_json::{Value, json};
 
 use crate::database::Database;
 use crate::moment::Moment;
+use crate::warehouse::{Live, is_template};
 use crate::{Helpers, Observer, Options, Resource, RunError, select};
 
 /// The verdict on one source.
@@ -73,7 +75,7 @@ impl FreshnessSummary {
 pub fn freshness(
     graph: &DbtGraph,
     options: &Options,
-    _helpers: Helpers<'_>,
+    helpers: Helpers<'_>,
     observer: &mut dyn Observer,
 ) -> Result<FreshnessSummary, RunError> {
     let begun = Instant::now();
@@ -97,7 +99,7 @@ pub fn freshness(
     let connection = database.connect()?;
     for (i, (source, rules)) in sources.iter().enumerate() {
         observer.started(i + 1, sources.len(), Resource::Source(source));
-        let result = one(&connection, source, rules);
+        let result = one(&connection, source, rules, &options.facts, helpers);
         observer.freshness(i + 1, sources.len(), &result);
         summary.results.push(result);
     }
@@ -105,9 +107,16 @@ pub fn freshness(
     Ok(summary)
 }
 
-fn one(connection: &Connection, source: &Source, rules: &Freshness) -> FreshnessResult {
+fn one(
+    connection: &Connection,
+    source: &Source,
+    rules: &Freshness,
+    facts: &RunFacts,
+    helpers: Helpers<'_>,
+) -> FreshnessResult {
     let started = Moment::now();
-    let asked = ask(connection, source, rules);
+    let asked = query(connection, source, rules, facts, helpers)
+        .and_then(|newest| ask(connection, &newest));
     let ended = Moment::now();
     let seconds = (ended.micros() - started.micros()) as f64 / 1e6;
     let (status, message, mut json) = match asked {
@@ -170,14 +179,30 @@ fn one(connection: &Connection, source: &Source, rules: &Freshness) -> Freshness
     }
 }
 
-/// The newest row's time and now. Times without a zone are taken as UTC.
-fn ask(
+/// The query for the newest row's time, in parentheses.
+fn query(
     connection: &Connection,
     source: &Source,
     rules: &Freshness,
-) -> Result<(Moment, Moment), String> {
-    let newest = match (&rules.loaded_at_query, &rules.loaded_at_field) {
-        (Some(query), _) => format!("({query}\n)"),
+    facts: &RunFacts,
+    helpers: Helpers<'_>,
+) -> Result<String, String> {
+    Ok(match (&rules.loaded_at_query, &rules.loaded_at_field) {
+        (Some(query), _) => match helpers.templates.filter(|_| is_template(query)) {
+            Some(templates) => {
+                // In it `this` is the source.
+                let template = format!(
+                    "{{%- set this = source('{}', '{}') -%}}{query}",
+                    source.source, source.name
+                );
+                let quiet = |_| {};
+                let rendered = Live::new(connection, &quiet)
+                    .transaction(|live| templates.render(&template, facts, live))
+                    .map_err(|failure| failure.message)?;
+                format!("({rendered}\n)")
+            }
+            None => format!("({query}\n)"),
+        },
         (None, Some(field)) => {
             let filter = rules
                 .filter
@@ -195,7 +220,11 @@ fn ask(
                 source.source, source.name
             ));
         }
-    };
+    })
+}
+
+/// The newest row's time and now. Times without a zone are taken as UTC.
+fn ask(connection: &Connection, newest: &str) -> Result<(Moment, Moment), String> {
     // An instant stays what it is; a time without a zone is cast to the same figures.
     let (loaded, now): (Option<i64>, i64) = connection
         .query_row(

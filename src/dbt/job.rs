@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use duckdb::Connection;
 use mxcp_artifact::RelationName;
 use mxcp_artifact::catalog::quote_literal;
-use mxcp_artifact::dbt::Node;
+use mxcp_artifact::dbt::{Node, NodeKind};
 use mxcp_artifact::dbt_live::{Batch, Compiled, RunFacts, Templates};
 use serde_json::Value;
 
 use crate::database::{Failure, in_transaction};
 use crate::relations::Relations;
-use crate::warehouse::{Live, is_blank};
+use crate::warehouse::{Live, is_blank, is_template};
 use crate::{Helpers, Options};
 
 /// What all nodes of a run share.
@@ -99,7 +99,12 @@ impl<'a> Job<'a> {
         batch: Option<&Batch>,
         facts: &RunFacts,
     ) -> Result<Self, Failure> {
-        let live = node.live || batch.is_some() || run.options.empty;
+        // Elsewhere hooks come rendered.
+        let hooks = pre_hooks.iter().chain(post_hooks);
+        let live = match node.kind() {
+            NodeKind::Seed => hooks.into_iter().any(|hook| is_template(hook)),
+            _ => node.live || batch.is_some() || run.options.empty,
+        };
         let Some(templates) = run.helpers.templates.filter(|_| live) else {
             if node.live {
                 return Err(no_templates(node));

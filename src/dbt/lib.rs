@@ -100,10 +100,7 @@ pub fn run(
     observer.between();
     if !graph.on_run_end.is_empty() {
         let mut facts = options.facts.clone();
-        facts.results = results
-            .iter()
-            .map(|result| serde_json::to_value(result).unwrap_or_default())
-            .collect();
+        facts.results = results.iter().map(NodeResult::for_templates).collect();
         let connection = database.connect()?;
         results.extend(run_hooks::run(
             &connection,

@@ -135,6 +135,42 @@ impl NodeResult {
         Self::new(resource, outcome, timing)
     }
 
+    /// As templates see it after a run; they find the node by its unique id.
+    pub(crate) fn for_templates(&self) -> serde_json::Value {
+        let mut value = serde_json::to_value(self).unwrap_or_default();
+        value["execution_time"] = self.seconds.into();
+        value["thread_id"] = format!("Thread-{}", self.timing.worker).into();
+        value["adapter_response"] = serde_json::json!({});
+        value
+    }
+
+    /// Of a macro that was called.
+    pub fn operation(unique_id: &str, name: &str, error: Option<String>, started: Moment) -> Self {
+        let ended = Moment::now();
+        Self {
+            unique_id: unique_id.to_owned(),
+            name: name.to_owned(),
+            kind: "operation",
+            path: String::new(),
+            status: match error {
+                None => Status::Success,
+                Some(_) => Status::Error,
+            },
+            failures: Some(u64::from(error.is_some())),
+            message: error,
+            rows_affected: None,
+            seconds: (ended.micros() - started.micros()) as f64 / 1e6,
+            compiled_sql: String::new(),
+            relation: None,
+            timing: Timing {
+                started: Some(started),
+                ended: Some(ended),
+                worker: 0,
+            },
+            batches: None,
+        }
+    }
+
     pub(crate) fn new(resource: Resource<'_>, outcome: Outcome, timing: Timing) -> Self {
         let seconds = match (timing.started, timing.ended) {
             (Some(started), Some(ended)) => (ended.micros() - started.micros()) as f64 / 1e6,

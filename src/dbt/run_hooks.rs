@@ -8,7 +8,7 @@ use crate::Helpers;
 use crate::database::Failure;
 use crate::moment::Moment;
 use crate::result::{NodeResult, Observer, Status, Timing};
-use crate::warehouse::{Live, fetch, is_blank};
+use crate::warehouse::{Live, fetch, is_blank, is_template};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum When {
@@ -97,12 +97,11 @@ fn one(
     helpers: Helpers<'_>,
     note: &dyn Fn(String),
 ) -> Result<String, Failure> {
-    let is_template = hook.contains("{{") || hook.contains("{%");
     let sql = match helpers.templates {
-        Some(templates) if is_template => {
+        Some(templates) if is_template(hook) => {
             Live::new(connection, note).transaction(|live| templates.render(hook, facts, live))?
         }
-        None if is_template => {
+        None if is_template(hook) => {
             return Err(Failure::new(
                 "this command cannot render the template of the hook",
             ));

@@ -78,7 +78,10 @@ fn work(
             match node {
                 Resource::Node(node) => execute(shared, &run, worker, node),
                 // There is nothing to run: its place in the order is all it has.
-                _ => Ok(Outcome::of(Status::NoOp, Some("NO-OP".into()))),
+                _ => Ok(Outcome {
+                    failures: Some(0),
+                    ..Outcome::of(Status::NoOp, Some("NO-OP".into()))
+                }),
             }
         });
         if events

@@ -10,7 +10,7 @@ use crate::moment::Moment;
 
 pub(crate) struct Live<'a> {
     connection: &'a Connection,
-    /// Every statement is a transaction of its own, unless the template begins one.
+    /// Every statement is a transaction of its own until the template begins one.
     autocommit: bool,
     note: &'a dyn Fn(String),
 }
@@ -58,8 +58,18 @@ impl Warehouse for Live<'_> {
         self.run(sql)
     }
 
+    fn begin(&self) -> Result<(), String> {
+        if self.autocommit {
+            // One that is open already goes on.
+            let _ = self.connection.execute_batch("begin transaction");
+        }
+        Ok(())
+    }
+
     fn commit(&self) -> Result<(), String> {
         if self.autocommit {
+            // Without an open transaction there is nothing to keep.
+            let _ = self.connection.execute_batch("commit");
             return Ok(());
         }
         self.connection
@@ -70,6 +80,7 @@ impl Warehouse for Live<'_> {
 
     fn rollback(&self) -> Result<(), String> {
         if self.autocommit {
+            let _ = self.connection.execute_batch("rollback");
             return Ok(());
         }
         self.connection
@@ -81,6 +92,10 @@ impl Warehouse for Live<'_> {
     fn log(&self, line: &str) {
         (self.note)(line.to_owned());
     }
+}
+
+pub(crate) fn is_template(text: &str) -> bool {
+    text.contains("{{") || text.contains("{%")
 }
 
 /// Nothing but space, comments and semicolons.

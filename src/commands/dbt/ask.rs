@@ -15,6 +15,9 @@ use super::{run_error, usage};
 use crate::commands::output::{self, Failure};
 use crate::commands::{CLEAN, FAILED, USAGE};
 
+/// How the templates say that a macro to call is not there.
+const NO_MACRO: &str = "there is no macro";
+
 pub(super) fn parse(args: &Args, opened: &Opened, _running: &Running) -> u8 {
     if let Err(code) = opened.refuse_broken(args.json_output) {
         return code;
@@ -232,7 +235,24 @@ pub(super) fn operation(args: &Args, opened: &Opened, flags: &Operation) -> u8 {
         Err(error) => return run_error(args, &error),
     };
     let note = |line: String| log.line(&line);
-    match asking.operation(&flags.name, &arguments, &options, opened.helpers(), &note) {
+    let started = mxcp_dbt::Moment::now();
+    let outcome = asking.operation(&flags.name, &arguments, &options, opened.helpers(), &note);
+    let project = &opened.ecosystem.project;
+    let (package, name) = match flags.name.split_once('.') {
+        Some((package, name)) => (package, name),
+        None => (project.as_str(), flags.name.as_str()),
+    };
+    let known = |e: &String| !e.starts_with(NO_MACRO);
+    if outcome.as_ref().err().is_none_or(known) {
+        let error = outcome.as_ref().err().cloned();
+        let id = format!("macro.{package}.{name}");
+        let summary = mxcp_dbt::Summary {
+            results: vec![mxcp_dbt::NodeResult::operation(&id, name, error, started)],
+            ..mxcp_dbt::Summary::default()
+        };
+        Writer::new(args, opened).results(&summary, &options);
+    }
+    match outcome {
         Ok(value) => {
             if args.json_output {
                 output::print_ok(&value);
@@ -355,7 +375,7 @@ pub(super) fn debug(args: &Args, opened: &Opened) -> u8 {
 }
 
 pub(super) fn failed(args: &Args, message: &str) -> u8 {
-    let code = if message.contains("could not find a macro") {
+    let code = if message.starts_with(NO_MACRO) {
         USAGE
     } else {
         FAILED

@@ -4,8 +4,9 @@ mod around;
 
 use std::collections::BTreeMap;
 
+use mxcp_artifact::RelationName;
 use mxcp_artifact::dbt::{
-    ColumnSpec, ConstraintKind, DbtGraph, Node, NodeKind, NodeSpec, Severity,
+    ColumnSpec, ConstraintKind, DbtGraph, Materialization, Node, NodeKind, NodeSpec, Severity,
 };
 use mxcp_dbt::Resource;
 use serde_json::{Map, Value, json};
@@ -18,13 +19,7 @@ pub(super) const DBT_VERSION: &str = "1.11.11";
 
 pub(super) fn manifest(opened: &Opened) -> Value {
     let graph = opened.graph();
-    let writer = Writer {
-        opened,
-        graph,
-        database: database(opened),
-        created_at: serde_json::Number::from_f64(opened.started.seconds())
-            .map_or(Value::Null, Value::Number),
-    };
+    let writer = Writer::new(opened, graph);
     let mut nodes = Map::new();
     let mut unit_tests = Map::new();
     for node in &graph.nodes {
@@ -92,6 +87,28 @@ pub(super) fn manifest(opened: &Opened) -> Value {
 }
 
 /// The name of the database as the engine has it.
+/// The graph in which every test keeps its failures, unless it says that it does not.
+pub(super) fn storing(opened: &Opened) -> DbtGraph {
+    let mut graph = opened.graph().clone();
+    let names: Vec<Option<RelationName>> = {
+        let writer = Writer::new(opened, &graph);
+        graph
+            .nodes
+            .iter()
+            .map(|node| writer.kept_as(node))
+            .collect()
+    };
+    for (node, relation) in graph.nodes.iter_mut().zip(names) {
+        if let (NodeSpec::Test(test), Some(relation)) = (&mut node.spec, relation) {
+            test.store_failures = Some(Materialization::Table);
+            node.relation.get_or_insert(relation);
+            // Its query may ask whether failures are kept.
+            node.live = true;
+        }
+    }
+    graph
+}
+
 pub(super) fn database(opened: &Opened) -> String {
     match &opened.target {
         Some(target) => target.database.clone(),
@@ -138,7 +155,31 @@ struct Writer<'a> {
     created_at: Value,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    fn new(opened: &'a Opened, graph: &'a DbtGraph) -> Self {
+        Self {
+            opened,
+            graph,
+            database: database(opened),
+            created_at: serde_json::Number::from_f64(opened.started.seconds())
+                .map_or(Value::Null, Value::Number),
+        }
+    }
+
+    /// Where the failing rows of a test go that says nothing about them.
+    fn kept_as(&self, node: &Node) -> Option<RelationName> {
+        let NodeSpec::Test(test) = &node.spec else {
+            return None;
+        };
+        let says = ["store_failures", "store_failures_as"]
+            .iter()
+            .any(|key| node.config.get(*key).is_some_and(|value| !value.is_null()));
+        (test.store_failures.is_none() && !says).then(|| {
+            let schema = format!("{}_dbt_test__audit", self.schema());
+            RelationName::in_schema(schema, self.test_alias(node))
+        })
+    }
+
     fn node(&self, node: &Node) -> Value {
         let kind = node.kind();
         let database = node

@@ -96,8 +96,26 @@ fn line(resource: Resource<'_>, listing: &Listing, manifest: &Value) -> String {
                     }
                 }
             }
-            Value::Object(shown).to_string()
+            spaced(&Value::Object(shown))
         }
         _ => resource.selector(),
+    }
+}
+
+/// JSON as dbt prints it: with a space after every comma and colon.
+fn spaced(value: &Value) -> String {
+    match value {
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(spaced).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::Object(map) => {
+            let entries: Vec<String> = map
+                .iter()
+                .map(|(key, value)| format!("{}: {}", Value::from(key.as_str()), spaced(value)))
+                .collect();
+            format!("{{{}}}", entries.join(", "))
+        }
+        other => other.to_string(),
     }
 }

@@ -29,6 +29,14 @@ fn execute(args: &Args, opened: &Opened, command: Command, options: &Options) ->
     let log = Log::new(args);
     if !args.json_output && !args.quiet {
         opened.tell_passed_over();
+        if let Ok(items) = mxcp_dbt::plan(opened.graph(), command, options) {
+            let patches = &opened.ecosystem.patches;
+            let files = items.iter().flat_map(|item| {
+                let patch = patches.get(item.unique_id()).map(String::as_str);
+                [Some(item.path()), patch].into_iter().flatten()
+            });
+            opened.tell_broken(&files.collect());
+        }
     }
     let graph = opened.graph();
     log.line(&found(opened));

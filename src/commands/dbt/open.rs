@@ -1,12 +1,15 @@
 //! A dbt project opened for a command: its sources, its target and what is selected.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use mxcp_artifact::dbt::DbtGraph;
 use mxcp_artifact::dbt_live::RunFacts;
-use mxcp_base::Severity;
 use mxcp_base::render::Format;
+use mxcp_base::{Diagnostic, Severity, codes};
+use mxcp_compiler::dbt::profiles::{ProfileContext, render_profile_value};
+use mxcp_compiler::documents::{DocumentKind, document_kind};
 use mxcp_compiler::inputs::{DbtInputs, DbtTarget};
 use mxcp_compiler::models::{Ecosystem, LiveTemplates, dbt_graph, ecosystem};
 use mxcp_compiler::site::SITE_FILE;
@@ -32,6 +35,8 @@ pub(super) struct Opened {
     pub(super) invocation: String,
     pub(super) python: Models,
     templates: OnceLock<LiveTemplates>,
+    /// The graph where a flag says that every test keeps its failures.
+    storing: OnceLock<DbtGraph>,
 }
 
 /// The project around the current directory, or the one asked for.
@@ -70,9 +75,10 @@ impl Opened {
             )
             .help("add dbt_project.yml and models/, or remove `dbt: {enabled: false}` from mxcp-site.yml"));
         };
-        let target = target(args, &root, has_site, &found)?;
+        let vars = yaml_mapping("--vars", args.vars.as_deref().unwrap_or("{}"))?;
+        let target = target(args, &root, has_site, &found, &vars)?;
         session.dbt = DbtInputs {
-            vars: yaml_mapping("--vars", args.vars.as_deref().unwrap_or("{}"))?,
+            vars,
             target: target.as_ref().map(|target| DbtTarget {
                 name: target.name.clone(),
                 schema: target.schema.clone(),
@@ -96,6 +102,7 @@ impl Opened {
             invocation: invocation_id(),
             python,
             templates: OnceLock::new(),
+            storing: OnceLock::new(),
         })
     }
 
@@ -104,7 +111,9 @@ impl Opened {
     }
 
     pub(super) fn graph(&self) -> &DbtGraph {
-        dbt_graph(&self.session.db)
+        self.storing
+            .get()
+            .unwrap_or_else(|| dbt_graph(&self.session.db))
     }
 
     pub(super) fn helpers(&self) -> Helpers<'_> {
@@ -117,14 +126,15 @@ impl Opened {
         }
     }
 
-    /// What cannot be compiled cannot be run. Errors of the SQL itself are left to the engine, which
-    /// knows the live database best.
+    /// What dbt finds while it reads the project stops every command. What it finds when a node runs
+    /// concerns that node alone, and the engine, which knows the live database best, has the last
+    /// word on it.
     pub(super) fn refuse_broken(&self, json: bool) -> Result<(), u8> {
         let errors: Vec<_> = self
             .session
             .diagnostics()
             .into_iter()
-            .filter(|d| d.severity == Severity::Error && d.code.to_string().starts_with("MX04"))
+            .filter(|d| d.severity == Severity::Error && self.stops_all(d))
             .collect();
         let Some(message) = output::first_message(&errors) else {
             return Ok(());
@@ -138,9 +148,35 @@ impl Opened {
         Err(crate::commands::USAGE)
     }
 
+    fn stops_all(&self, diagnostic: &Diagnostic) -> bool {
+        if diagnostic.code == codes::MX0101 {
+            let file = self.session.db.file(&diagnostic.primary.file);
+            return file.is_some_and(|file| {
+                matches!(
+                    document_kind(&self.session.db, file),
+                    DocumentKind::DbtProject | DocumentKind::DbtProperties
+                )
+            });
+        }
+        diagnostic.code.to_string().starts_with("MX04") && !of_a_node(diagnostic)
+    }
+
+    /// What is wrong with single nodes, for those in `files`.
+    pub(super) fn tell_broken(&self, files: &BTreeSet<&str>) {
+        let errors: Vec<_> = self
+            .session
+            .diagnostics()
+            .into_iter()
+            .filter(|d| d.severity == Severity::Error && of_a_node(d))
+            .filter(|d| files.contains(d.primary.file.as_str()))
+            .collect();
+        if !errors.is_empty() {
+            self.print(&errors);
+        }
+    }
+
     /// What dbt builds and this does not: models left out silently would look built.
     pub(super) fn tell_passed_over(&self) {
-        use mxcp_base::codes;
         let passed_over: Vec<_> = self
             .session
             .diagnostics()
@@ -214,6 +250,10 @@ impl Opened {
         which: &str,
         running: &Running,
     ) -> Result<Options, Failure> {
+        if running.store_failures {
+            self.storing
+                .get_or_init(|| super::graph_json::storing(self));
+        }
         let mut options = self.options(args, which, &running.selection)?;
         let moment = |flag: &str, text: &Option<String>| match text {
             None => Ok(None),
@@ -228,6 +268,7 @@ impl Opened {
         options.facts.full_refresh = running.full_refresh;
         options.empty = running.empty;
         options.store_failures = running.store_failures;
+        options.facts.store_failures = running.store_failures;
         Ok(options)
     }
 
@@ -296,28 +337,65 @@ impl Opened {
     }
 }
 
+/// What dbt finds out when the node runs: the database refuses it, or its contract does.
+fn of_a_node(diagnostic: &Diagnostic) -> bool {
+    let code = diagnostic.code;
+    // A node that is not there cannot fail when it runs.
+    if code == codes::MX0424 {
+        return !diagnostic.message.starts_with("there is no model or seed");
+    }
+    [
+        codes::MX0404,
+        codes::MX0405,
+        codes::MX0407,
+        codes::MX0417,
+        codes::MX0418,
+        codes::MX0419,
+        codes::MX0420,
+        codes::MX0421,
+        codes::MX0422,
+    ]
+    .contains(&code)
+}
+
 fn target(
     args: &Args,
     root: &Path,
     has_site: bool,
     ecosystem: &Ecosystem,
+    vars: &Map<String, Value>,
 ) -> Result<Option<Target>, Failure> {
+    let context = ProfileContext {
+        environment: Arc::new(|name| std::env::var(name).ok()),
+        vars: vars.clone(),
+    };
     let folder = args
         .profiles_dir
         .as_ref()
         .map(|folder| std::path::absolute(folder).unwrap_or_else(|_| folder.clone()));
     let asked = args.profile.as_deref().filter(|_| !has_site);
-    let profile = asked
-        .or(ecosystem.profile.as_deref())
-        .unwrap_or(&ecosystem.project);
-    let found = profiles::find(root, folder.as_deref(), profile, args.target.as_deref());
+    let profile = match asked.or(ecosystem.profile.as_deref()) {
+        Some(written) => {
+            let rendered = render_profile_value(&Value::from(written), &context)
+                .map_err(|what| Failure::new(format!("{PROJECT_FILE}: `profile`: {what}")))?;
+            match rendered {
+                Value::String(name) => name,
+                other => other.to_string(),
+            }
+        }
+        None => ecosystem.project.clone(),
+    };
+    let find = |folder: Option<&Path>| {
+        profiles::find(root, folder, &profile, args.target.as_deref(), &context)
+    };
+    let found = find(folder.as_deref());
     match found {
         // The project has a database of its own; a stray file beside it decides nothing.
         Err(_) if has_site && folder.is_none() && args.target.is_none() => Ok(None),
         Ok(None) if !has_site => {
             let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".dbt"));
             match home.filter(|home| home.join("profiles.yml").is_file()) {
-                Some(home) => profiles::find(root, Some(&home), profile, args.target.as_deref()),
+                Some(home) => find(Some(&home)),
                 None => Err(
                     Failure::new("there is no profiles.yml and no mxcp-site.yml").help(
                         "write one into the project, or name its folder with `--profiles-dir`",

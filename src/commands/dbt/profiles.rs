@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use mxcp_compiler::dbt::profiles::{ProfileContext, read_profile};
 use serde_json::{Map, Value};
 
 use crate::commands::output::Failure;
@@ -27,6 +28,7 @@ pub(super) fn find(
     folder: Option<&Path>,
     profile: &str,
     target: Option<&str>,
+    context: &ProfileContext,
 ) -> Result<Option<Target>, Failure> {
     let file = folder.unwrap_or(root).join("profiles.yml");
     let text = match std::fs::read_to_string(&file) {
@@ -48,63 +50,21 @@ pub(super) fn find(
             )));
         }
     };
-    let wrong = |what: String| Failure::new(format!("{}: {what}", file.display()));
-    let all: Value = serde_yaml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
-    let Some(found) = all.get(profile) else {
-        let known: Vec<String> = all
-            .as_object()
-            .into_iter()
-            .flatten()
-            .filter(|(name, _)| *name != "config")
-            .map(|(name, _)| format!("`{name}`"))
-            .collect();
-        return Err(
-            wrong(format!("there is no profile `{profile}`")).help(format!(
-                "it has {}; name one of them under `profile:` in dbt_project.yml",
-                known.join(", ")
-            )),
-        );
-    };
-    let rendered = render(found).map_err(wrong)?;
-    let name = match target.or_else(|| rendered.get("target").and_then(Value::as_str)) {
-        Some(name) => name.to_owned(),
-        None => "default".to_owned(),
-    };
-    let outputs = rendered.get("outputs").and_then(Value::as_object);
-    let Some(output) = outputs
-        .and_then(|outputs| outputs.get(&name))
-        .and_then(Value::as_object)
-    else {
-        let known: Vec<String> = outputs
-            .into_iter()
-            .flatten()
-            .map(|(name, _)| format!("`{name}`"))
-            .collect();
-        return Err(wrong(format!(
-            "the profile `{profile}` has no target `{name}`; it has {}",
-            known.join(", ")
-        )));
-    };
-    let kind = output.get("type").and_then(Value::as_str);
-    if kind != Some("duckdb") {
-        return Err(wrong(format!(
-            "the target `{name}` is of the type `{}`; only `duckdb` is supported",
-            kind.unwrap_or_default()
-        )));
-    }
-    Ok(Some(of_output(root, &file, name, output)))
+    let found = read_profile(&text, profile, target, context)
+        .map_err(|what| Failure::new(format!("{}: {what}", file.display())))?;
+    Ok(Some(of_output(root, &file, found.target, &found.output)))
 }
 
 fn of_output(root: &Path, file: &Path, name: String, output: &Map<String, Value>) -> Target {
-    let text = |key: &str| output.get(key).and_then(Value::as_str);
-    let path = text("path").unwrap_or(":memory:");
+    let text = |key: &str| output.get(key).filter(|v| !v.is_null()).map(plain);
+    let path = text("path").unwrap_or_else(|| ":memory:".to_owned());
     let path = if path.starts_with(":memory:") {
         PathBuf::from(":memory:")
     } else {
         root.join(path)
     };
     let database = match text("database") {
-        Some(database) => database.to_owned(),
+        Some(database) => database,
         None if path == Path::new(":memory:") => "memory".into(),
         None => path
             .file_stem()
@@ -113,13 +73,10 @@ fn of_output(root: &Path, file: &Path, name: String, output: &Map<String, Value>
     };
     Target {
         name,
-        schema: text("schema").unwrap_or("main").to_owned(),
+        schema: text("schema").unwrap_or_else(|| "main".to_owned()),
         path,
         database,
-        threads: output
-            .get("threads")
-            .and_then(Value::as_u64)
-            .and_then(|n| usize::try_from(n).ok()),
+        threads: text("threads").and_then(|n| n.parse().ok()),
         setup: setup(root, output),
         file: file.to_path_buf(),
     }
@@ -233,64 +190,6 @@ pub(super) fn create_secret(name: &str, kind: &str, parameters: &Map<String, Val
     )
 }
 
-/// `{{ env_var('X', 'default') }}` in texts, with `as_number` and `as_bool`.
-fn render(value: &Value) -> Result<Value, String> {
-    Ok(match value {
-        Value::String(text) => render_text(text)?,
-        Value::Array(items) => Value::Array(items.iter().map(render).collect::<Result<_, _>>()?),
-        Value::Object(map) => Value::Object(
-            map.iter()
-                .map(|(key, value)| Ok((key.clone(), render(value)?)))
-                .collect::<Result<_, String>>()?,
-        ),
-        other => other.clone(),
-    })
-}
-
-fn render_text(text: &str) -> Result<Value, String> {
-    let mut out = String::new();
-    let mut rest = text;
-    let mut number = false;
-    while let Some((before, after)) = rest.split_once("{{") {
-        let Some((expression, after)) = after.split_once("}}") else {
-            break;
-        };
-        out.push_str(before);
-        let expression = expression.trim().trim_matches('-').trim();
-        let (call, filters) = expression.split_once('|').unwrap_or((expression, ""));
-        number |= ["as_number", "as_native", "as_bool", "int"]
-            .iter()
-            .any(|filter| filters.contains(filter));
-        out.push_str(&environment(call.trim())?);
-        rest = after;
-    }
-    out.push_str(rest);
-    if number && let Ok(value) = serde_yaml::from_str::<Value>(&out) {
-        return Ok(value);
-    }
-    Ok(Value::String(out))
-}
-
-fn environment(call: &str) -> Result<String, String> {
-    let unknown = || {
-        format!("`{{{{ {call} }}}}` cannot be rendered here; only `env_var('NAME', 'default')` can")
-    };
-    let arguments = call
-        .strip_prefix("env_var(")
-        .and_then(|rest| rest.strip_suffix(')'))
-        .ok_or_else(unknown)?;
-    let mut texts = Vec::new();
-    for argument in arguments.split(',') {
-        texts.push(argument.trim().trim_matches(['\'', '"']).to_owned());
-    }
-    let name = texts.first().ok_or_else(unknown)?;
-    match (std::env::var(name), texts.get(1)) {
-        (Ok(value), _) => Ok(value),
-        (Err(_), Some(default)) => Ok(default.clone()),
-        (Err(_), None) => Err(format!("Env var required but not provided: '{name}'")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -320,14 +219,5 @@ mod tests {
                 "attach if not exists '/p/other.duckdb' as o (read_only)",
             ]
         );
-    }
-
-    #[test]
-    fn environment_variables_have_defaults() {
-        assert_eq!(
-            render_text("{{ env_var('MXCP_NO_SUCH_VARIABLE', '3') | as_number }}"),
-            Ok(3.into())
-        );
-        assert!(render_text("{{ env_var('MXCP_NO_SUCH_VARIABLE') }}").is_err());
     }
 }

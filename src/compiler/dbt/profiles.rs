@@ -1,69 +1,52 @@
 //! `profiles.yml`: where dbt says which database a project is built in.
 //!
-//! The environment is read through a function that the caller gives, because what comes of it may
-//! enter names of relations.
+//! What comes of the environment goes to who opens the database, and into no query: the environment
+//! is read through a function that the caller gives.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
 
-use minijinja::value::Value;
+use minijinja::value::{Enumerator, Object, Value};
 use minijinja::{Error, ErrorKind};
 use serde_json::{Map, Value as Json};
 
-use super::environment::new_environment;
+use super::context::Root;
+use super::macros::MacroSet;
 use super::problem::did_you_mean;
 use super::render::Target;
+use super::session::{Facts, Known, Session};
+use super::values::evaluate;
 use mxcp_values::repr;
 
-/// One output of a profile.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Profile {
-    pub profile: String,
-    pub target: String,
-    /// Where the database is; absent for one in memory.
-    pub path: Option<String>,
-    pub schema: String,
-    pub database: Option<String>,
-    pub threads: u32,
-    pub extensions: Vec<String>,
-    pub settings: BTreeMap<String, String>,
-    /// `ATTACH` by entry: the path and the settings written beside it.
-    pub attach: Vec<Map<String, Json>>,
-    /// The whole output, rendered.
-    pub raw: Map<String, Json>,
+/// Reads a variable of the environment.
+pub type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// What the Jinja of a profile may read.
+#[derive(Clone)]
+pub struct ProfileContext {
+    pub environment: Environment,
+    /// Those of the command line; those of the project file are not there yet.
+    pub vars: Map<String, Json>,
 }
 
-impl Profile {
-    /// What templates see of it.
-    pub fn target(&self) -> Target {
-        let stem = self.path.as_deref().map(|path| {
-            let name = path.rsplit('/').next().unwrap_or(path);
-            name.rsplit_once('.')
-                .map_or(name, |(stem, _)| stem)
-                .to_owned()
-        });
-        Target {
-            name: self.target.clone(),
-            profile: self.profile.clone(),
-            schema: self.schema.clone(),
-            database: self
-                .database
-                .clone()
-                .or(stem)
-                .unwrap_or_else(|| "memory".to_owned()),
-            threads: self.threads,
-        }
-    }
+/// One output of a profile, rendered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Profile {
+    pub target: String,
+    pub output: Map<String, Json>,
 }
 
 /// Reads one output of a profile: that of `target`, else the profile's own choice, else `default`.
+/// Other outputs are not rendered: the environment may lack what they need.
 pub fn read_profile(
     text: &str,
     profile: &str,
     target: Option<&str>,
-    env: &(dyn Fn(&str) -> Option<String> + Send + Sync),
+    context: &ProfileContext,
 ) -> Result<Profile, String> {
-    let all: Map<String, Json> = serde_yaml::from_str(text)
-        .map_err(|error| format!("profiles.yml is not valid: {error}"))?;
+    let all: Map<String, Json> =
+        serde_yaml::from_str(text).map_err(|error| format!("it is not valid YAML: {error}"))?;
     let Some(Json::Object(found)) = all.get(profile) else {
         let names = all
             .keys()
@@ -72,161 +55,151 @@ pub fn read_profile(
         let near = did_you_mean(profile, names.clone());
         let known: Vec<String> = names.map(|name| format!("`{name}`")).collect();
         let hint = near.unwrap_or_else(|| format!("it has {}", known.join(", ")));
-        return Err(format!("profiles.yml has no profile `{profile}`: {hint}"));
+        return Err(format!("there is no profile `{profile}`: {hint}"));
     };
     let chosen = match (target, found.get("target")) {
         (Some(target), _) => target.to_owned(),
-        (None, Some(own)) => repr::text(&rendered(own, env)?),
+        (None, Some(own)) => repr::text(&render_profile_value(own, context)?),
         (None, None) => "default".to_owned(),
     };
     let outputs = found.get("outputs").and_then(Json::as_object);
-    let Some(Json::Object(output)) = outputs.and_then(|outputs| outputs.get(&chosen)) else {
-        let names = outputs.into_iter().flat_map(Map::keys).map(String::as_str);
+    let Some(output) = outputs.and_then(|outputs| outputs.get(&chosen)) else {
+        let names = outputs.into_iter().flat_map(Map::keys);
         let known: Vec<String> = names.map(|name| format!("`{name}`")).collect();
         return Err(format!(
             "the profile `{profile}` has no target `{chosen}`; it has {}",
             known.join(", ")
         ));
     };
-    let Json::Object(raw) = rendered(&Json::Object(output.clone()), env)? else {
+    let Json::Object(output) = render_profile_value(output, context)? else {
         return Err(format!("the target `{chosen}` is no mapping"));
     };
-    let text = |key: &str| {
-        raw.get(key)
-            .filter(|value| !value.is_null())
-            .map(repr::text)
-            .filter(|text| !text.is_empty())
-    };
-    let kind = text("type").unwrap_or_default();
+    let kind = output.get("type").map(repr::text).unwrap_or_default();
     if kind != "duckdb" {
         return Err(format!(
             "the target `{chosen}` is of type `{kind}`; only `duckdb` is run here"
         ));
     }
-    let extensions = match raw.get("extensions") {
-        Some(Json::Array(items)) => items
-            .iter()
-            .map(|item| match item.get("name") {
-                Some(name) => repr::text(name),
-                None => repr::text(item),
-            })
-            .collect(),
-        _ => Vec::new(),
-    };
-    let settings = match raw.get("settings") {
-        Some(Json::Object(map)) => map
-            .iter()
-            .map(|(k, v)| (k.clone(), repr::text(v)))
-            .collect(),
-        _ => BTreeMap::new(),
-    };
-    let attach = match raw.get("attach") {
-        Some(Json::Array(items)) => items
-            .iter()
-            .filter_map(|i| i.as_object().cloned())
-            .collect(),
-        _ => Vec::new(),
-    };
     Ok(Profile {
-        profile: profile.to_owned(),
         target: chosen,
-        path: text("path").filter(|path| path != ":memory:"),
-        schema: text("schema").unwrap_or_else(|| "main".to_owned()),
-        database: text("database"),
-        threads: text("threads").and_then(|n| n.parse().ok()).unwrap_or(1),
-        extensions,
-        settings,
-        attach,
-        raw,
+        output,
     })
 }
 
-fn rendered(
-    value: &Json,
-    env: &(dyn Fn(&str) -> Option<String> + Send + Sync),
-) -> Result<Json, String> {
+/// Renders the Jinja in every text of `value`, as in a profile.
+pub fn render_profile_value(value: &Json, context: &ProfileContext) -> Result<Json, String> {
     Ok(match value {
-        Json::String(text) if text.contains("{{") => render_text(text, env)?,
-        Json::Array(items) => {
-            let items: Result<_, String> = items.iter().map(|item| rendered(item, env)).collect();
-            Json::Array(items?)
+        Json::String(text) if text.contains("{{") || text.contains("{%") => {
+            render_text(text, context)?
         }
-        Json::Object(map) => {
-            let entries: Result<_, String> = map
+        Json::Array(items) => Json::Array(
+            items
                 .iter()
-                .map(|(key, item)| Ok((key.clone(), rendered(item, env)?)))
-                .collect();
-            Json::Object(entries?)
-        }
+                .map(|item| render_profile_value(item, context))
+                .collect::<Result<_, String>>()?,
+        ),
+        Json::Object(map) => Json::Object(
+            map.iter()
+                .map(|(key, item)| Ok((key.clone(), render_profile_value(item, context)?)))
+                .collect::<Result<_, String>>()?,
+        ),
         other => other.clone(),
     })
 }
 
-fn render_text(
-    text: &str,
-    env: &(dyn Fn(&str) -> Option<String> + Send + Sync),
-) -> Result<Json, String> {
-    // Only what the text names is looked up, so the template needs no borrowed function.
-    let mut known: BTreeMap<String, String> = BTreeMap::new();
-    for call in mxcp_syntax::jinja::scan(text).calls {
-        if call.name == "env_var"
-            && let Some(name) = call.str_arg(0)
-            && let Some(value) = env(name)
-        {
-            known.insert(name.to_owned(), value);
-        }
+fn render_text(text: &str, context: &ProfileContext) -> Result<Json, String> {
+    let facts = Facts {
+        package: String::new(),
+        this: None,
+        config: Map::new(),
+        vars: context.vars.clone(),
+        target: Target::default(),
+        macros: MacroSet::new("", &[], Vec::new()),
+        model: Json::Null,
+        extra: BTreeMap::new(),
+        parsing: false,
+    };
+    let session = Session::new(Arc::new(facts), Known::default());
+    let names = Names {
+        root: Arc::new(Root::new(&session, "")),
+        environment: Arc::clone(&context.environment),
+    };
+    evaluate(text, &session, Value::from_object(names)).map_err(|(_, message)| message)
+}
+
+/// dbt's names, with an `env_var` that knows the environment.
+struct Names {
+    root: Arc<Root>,
+    environment: Environment,
+}
+
+impl fmt::Debug for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Names").finish_non_exhaustive()
     }
-    let mut jinja = new_environment();
-    jinja.add_function(
-        "env_var",
-        move |name: String, default: Option<String>| match known.get(&name).cloned().or(default) {
-            Some(value) => Ok(Value::from(value)),
-            None => Err(Error::new(
-                ErrorKind::InvalidOperation,
-                format!("the environment variable `{name}` is not set and has no default"),
-            )),
-        },
-    );
-    let out = jinja.render_str(text, ()).map_err(|error| {
-        let detail = error.detail().map(str::to_owned);
-        format!(
-            "profiles.yml: {}",
-            detail.unwrap_or_else(|| error.kind().to_string())
-        )
-    })?;
-    Ok(match serde_json::from_str(&out) {
-        Ok(number @ (Json::Number(_) | Json::Bool(_))) => number,
-        _ => Json::String(out),
-    })
+}
+
+impl Object for Names {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        if key.as_str() != Some("env_var") {
+            return self.root.get_value(key);
+        }
+        let environment = Arc::clone(&self.environment);
+        Some(Value::from_function(
+            move |name: String, default: Option<Value>| match (environment(&name), default) {
+                (Some(value), _) => Ok(Value::from(value)),
+                (None, Some(default)) => Ok(Value::from(default.to_string())),
+                (None, None) => Err(Error::new(
+                    ErrorKind::InvalidOperation,
+                    format!("Env var required but not provided: '{name}'"),
+                )),
+            },
+        ))
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        self.root.enumerate()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const TEXT: &str = "shop:\n  target: \"{{ env_var('T', 'dev') }}\"\n  outputs:\n    dev:\n      type: duckdb\n      path: data/shop.duckdb\n      schema: \"{{ env_var('S') }}\"\n      threads: \"{{ env_var('N', '4') | as_number }}\"\n      extensions: [httpfs, {name: spatial, repo: community}]\n      settings: {memory_limit: 1GB}\n      attach:\n        - {path: other.db, alias: other}\n    prod: {type: postgres}\n";
+    const TEXT: &str = "shop:\n  target: \"{{ env_var('T', 'dev') }}\"\n  outputs:\n    dev:\n      type: duckdb\n      path: \"data/{{ var('file') | lower }}.duckdb\"\n      schema: \"{{ env_var('S') }}\"\n      threads: \"{{ env_var('N', '4') | as_number }}\"\n      attach:\n        - {path: other.db, read_only: \"{{ 1 == 1 }}\"}\n    prod: {type: postgres}\n";
+
+    fn context(known: &'static [(&'static str, &'static str)]) -> ProfileContext {
+        ProfileContext {
+            environment: Arc::new(move |name| {
+                let found = known.iter().find(|(key, _)| *key == name);
+                found.map(|(_, value)| (*value).to_owned())
+            }),
+            vars: Map::from_iter([("file".to_owned(), Json::from("SHOP"))]),
+        }
+    }
 
     #[test]
-    fn the_chosen_output_is_read_with_its_environment() {
-        let env = |name: &str| (name == "S").then(|| "mine".to_owned());
-        let profile = read_profile(TEXT, "shop", None, &env).expect("it reads");
-        assert_eq!(profile.schema, "mine");
-        assert_eq!(profile.threads, 4);
-        assert_eq!(profile.extensions, ["httpfs", "spatial"]);
-        assert_eq!(profile.attach.len(), 1);
-        assert_eq!(profile.target().database, "shop");
-        assert_eq!(profile.target().name, "dev");
+    fn the_chosen_output_is_rendered() {
+        let profile =
+            read_profile(TEXT, "shop", None, &context(&[("S", "mine")])).expect("it reads");
+        assert_eq!(profile.target, "dev");
+        assert_eq!(
+            Json::Object(profile.output),
+            serde_json::json!({
+                "type": "duckdb", "path": "data/shop.duckdb", "schema": "mine", "threads": 4,
+                "attach": [{"path": "other.db", "read_only": true}],
+            })
+        );
     }
 
     #[test]
     fn what_is_missing_is_named() {
-        let none = |_: &str| None;
         let said = |profile: &str, target: Option<&str>| {
-            read_profile(TEXT, profile, target, &none).expect_err("it is refused")
+            read_profile(TEXT, profile, target, &context(&[])).expect_err("it is refused")
         };
         assert!(said("shopp", None).contains("did you mean `shop`?"));
         assert!(said("shop", Some("prod")).contains("`postgres`"));
         assert!(said("shop", Some("test")).contains("it has `dev`, `prod`"));
-        assert!(said("shop", None).contains("`S` is not set"));
+        assert!(said("shop", None).contains("Env var required but not provided: 'S'"));
     }
 }

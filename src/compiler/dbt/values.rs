@@ -129,7 +129,16 @@ fn walk(value: &Json, facts: &Arc<Facts>, pointer: &str, problems: &mut Vec<Prob
 fn render_text(text: &str, facts: &Arc<Facts>) -> Result<Json, (&'static str, String)> {
     let session = Session::new(Arc::clone(facts), Known::default());
     let root = Value::from_object(Root::new(&session, &facts.package));
-    let env = facts.macros.env();
+    evaluate(text, &session, root)
+}
+
+/// Renders a text with the names of `root`, which belongs to `session`.
+pub(super) fn evaluate(
+    text: &str,
+    session: &Session,
+    root: Value,
+) -> Result<Json, (&'static str, String)> {
+    let env = session.facts.macros.env();
     let whole = text
         .strip_prefix("{{")
         .and_then(|rest| rest.strip_suffix("}}"))

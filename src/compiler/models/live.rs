@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use mxcp_artifact::RelationName;
-use mxcp_artifact::dbt::{DbtGraph, Materialization, Node};
+use mxcp_artifact::dbt::{DbtGraph, Materialization, Node, NodeKind};
 use mxcp_artifact::dbt_live::{
     Batch, Compiled, Materialized, RunFacts, Templates, UnitTestSql, Warehouse,
 };
@@ -52,6 +52,17 @@ fn described(link: &Link, relation: &str) -> Result<Vec<Typed>, String> {
         .iter()
         .filter_map(|row| Some((text(row, 0)?, text(row, 1)?)))
         .collect())
+}
+
+/// dbt's name of a batch: its start, as far as the size of the batches tells it.
+fn batch_id(start: &str, config: &Map<String, Json>) -> String {
+    let length = match config.get("batch_size").and_then(Json::as_str) {
+        Some("year") => 4,
+        Some("month") => 7,
+        Some("hour") => 13,
+        _ => 10,
+    };
+    start.chars().take(length).filter(|c| *c != '-').collect()
 }
 
 /// A template and what it is rendered with.
@@ -220,7 +231,7 @@ impl LiveTemplates {
             model.insert(
                 "batch".to_owned(),
                 json!({
-                    "id": batch.start.chars().filter(char::is_ascii_digit).take(14).collect::<String>(),
+                    "id": batch_id(&batch.start, &live.config),
                     "event_time_start": batch.start,
                     "event_time_end": batch.end,
                 }),
@@ -361,7 +372,11 @@ impl Templates for LiveTemplates {
         let (live, node) = self.node(unique_id)?;
         let work = self.rendering(unique_id, run, batch)?;
         with_link(warehouse, |link| {
-            let output = render_live(&self.world, &link, &live.text, &work)?;
+            // The text of a seed is its rows; its hooks alone are templates.
+            let output = match node.map(Node::kind) {
+                Some(NodeKind::Seed) => Output::default(),
+                _ => render_live(&self.world, &link, &live.text, &work)?,
+            };
             let sql = self.inlined(&link, &output, run, &Replaced::default())?;
             let mut config = live.config.clone();
             crate::dbt::config::merge(&mut config, output.config);

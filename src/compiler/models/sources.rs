@@ -8,7 +8,7 @@ use mxcp_syntax::jinja;
 use serde_json::{Map, Value as Json};
 
 use super::index::{dbt_project, properties, property_files, sources};
-use super::others::{ref_id, source_id};
+use super::others::{external, ref_id, source_id};
 use super::packages::project_of;
 use crate::Db;
 use crate::dbt::Resource;
@@ -88,6 +88,7 @@ fn source_node(
         columns: table.columns.iter().map(|c| c.spec.clone()).collect(),
         meta: meta.into_iter().collect(),
         freshness: freshness(source, table, &config.raw),
+        location: external(db, &source.name, &table.name),
     })
 }
 

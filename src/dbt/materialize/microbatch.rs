@@ -104,6 +104,7 @@ pub(super) fn build(
         ),
     }
     .compiled(&compiled);
+    outcome.failures = u64::try_from(failed).ok();
     outcome.batches = Some(batches);
     Ok(outcome)
 }

@@ -145,7 +145,10 @@ fn names(graph: &DbtGraph, node: &Node) -> (Names, Names) {
         } else if let Some(source) = graph.sources.iter().find(|s| &s.unique_id == parent) {
             sources.insert(
                 format!("{}.{}", source.source, source.name),
-                source.relation.quoted(),
+                source
+                    .location
+                    .clone()
+                    .unwrap_or_else(|| source.relation.quoted()),
             );
         }
     }

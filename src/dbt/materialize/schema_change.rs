@@ -51,11 +51,27 @@ pub(super) fn apply(
                 alter(format!("drop column {}", quote_identifier(name)))?;
             }
             for (name, ty) in &retyped {
-                alter(format!("alter column {} type {ty}", quote_identifier(name)))?;
+                retype(job, target, name, ty)?;
             }
         }
     }
     Ok(new)
+}
+
+/// As in dbt the column with the new type is a new one, so it becomes the last.
+fn retype(job: &Job<'_>, target: &RelationName, name: &str, ty: &str) -> Result<(), Failure> {
+    let target = target.quoted();
+    let old = quote_identifier(name);
+    let new = quote_identifier(&format!("{name}__dbt_alter"));
+    for statement in [
+        format!("alter table {target} add column {new} {ty}"),
+        format!("update {target} set {new} = {old}"),
+        format!("alter table {target} drop column {old} cascade"),
+        format!("alter table {target} rename column {new} to {old}"),
+    ] {
+        job.execute(&statement)?;
+    }
+    Ok(())
 }
 
 fn out_of_sync(added: &[Column], removed: &[Column], retyped: &[Column]) -> Failure {

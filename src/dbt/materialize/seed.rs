@@ -74,7 +74,8 @@ pub(crate) fn load(
     ))
 }
 
-/// Hooks of a seed stand in its configuration alone; those that are templates are left out.
+/// Hooks of a seed stand in its configuration alone; those that are templates are rendered when it
+/// is loaded.
 fn hooks(node: &Node, key: &str) -> Vec<String> {
     let listed = node.config.get(key).and_then(Value::as_array);
     listed
@@ -82,7 +83,6 @@ fn hooks(node: &Node, key: &str) -> Vec<String> {
             hooks
                 .iter()
                 .filter_map(|hook| hook.get("sql").unwrap_or(hook).as_str())
-                .filter(|sql| !sql.contains("{{") && !sql.contains("{%"))
                 .map(str::to_owned)
                 .collect()
         })

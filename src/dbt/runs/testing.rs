@@ -268,6 +268,7 @@ fn sources_tell_how_old_they_are() {
                 error_after: age(1, "day"),
                 ..Freshness::default()
             }),
+            location: None,
         });
     }
     let summary =

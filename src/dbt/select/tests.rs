@@ -131,6 +131,7 @@ fn wide() -> DbtGraph {
         columns: Vec::new(),
         meta: std::collections::BTreeMap::new(),
         freshness: None,
+        location: None,
     });
     graph.exposures.push(Exposure {
         unique_id: "exposure.shop.board".into(),

@@ -32,7 +32,7 @@ impl Writer<'_> {
                     "fqn": [project, "hooks", name],
                     "alias": name,
                     "checksum": {"name": "sha256", "checksum": sha256::hex(sql.as_bytes())},
-                    "config": {"enabled": true, "materialized": "view", "tags": [when], "meta": {}},
+                    "config": {"enabled": true, "materialized": "view", "tags": [], "meta": {}},
                     "tags": [when],
                     "description": "",
                     "columns": {},
@@ -150,7 +150,9 @@ impl Writer<'_> {
             },
             "patch_path": null,
             "unrendered_config": {},
-            "relation_name": format!("\"{database}\".\"{}\".\"{}\"", relation.schema, relation.name),
+            "relation_name": source.location.clone().unwrap_or_else(|| {
+                format!("\"{database}\".\"{}\".\"{}\"", relation.schema, relation.name)
+            }),
             "created_at": self.created_at,
             "unrendered_database": null,
             "unrendered_schema": relation.schema,

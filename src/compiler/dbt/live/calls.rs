@@ -21,7 +21,7 @@ pub(in crate::dbt) fn plain(live: &Live, name: &str) -> Option<Value> {
         "database" => Value::from(live.database.as_str()),
         "flags" => Value::from_pairs([
             ("FULL_REFRESH", Value::from(run.full_refresh)),
-            ("STORE_FAILURES", Value::from(false)),
+            ("STORE_FAILURES", Value::from(run.store_failures)),
             ("EMPTY", Value::from(false)),
             ("FAIL_FAST", Value::from(false)),
             ("WHICH", Value::from(run.which.as_str())),
@@ -29,7 +29,8 @@ pub(in crate::dbt) fn plain(live: &Live, name: &str) -> Option<Value> {
         "invocation_id" => Value::from(run.invocation_id.as_str()),
         "run_started_at" => datetime::of_rfc3339(&run.started_at)
             .unwrap_or_else(|| Value::from(run.started_at.as_str())),
-        "results" => Value::from(run.results.iter().map(to_value).collect::<Vec<_>>()),
+        "results" => results(live),
+        "schemas" if !run.results.is_empty() => schemas(live),
         "selected_resources" => {
             Value::from_iter(run.selected.iter().map(|id| Value::from(id.as_str())))
         }
@@ -42,6 +43,51 @@ pub(in crate::dbt) fn plain(live: &Live, name: &str) -> Option<Value> {
         "dbt_metadata_envs" => Value::from_pairs::<_, &str, Value>([]),
         _ => return None,
     })
+}
+
+/// What the nodes came to, each with its node as in dbt.
+fn results(live: &Live) -> Value {
+    let results = live.run.results.iter().map(|result| {
+        let mut result = result.clone();
+        if let Json::Object(map) = &mut result {
+            let own = map
+                .get("unique_id")
+                .and_then(|id| node_of(live, id.as_str()?));
+            let node = own.cloned().unwrap_or_else(|| {
+                let text = |key: &str| map.get(key).cloned().unwrap_or_default();
+                serde_json::json!({
+                    "unique_id": text("unique_id"), "name": text("name"),
+                    "resource_type": text("kind"), "original_file_path": text("path"),
+                })
+            });
+            map.insert("node".to_owned(), node);
+        }
+        to_value(&result)
+    });
+    Value::from(results.collect::<Vec<_>>())
+}
+
+fn node_of<'l>(live: &'l Live, unique_id: &str) -> Option<&'l Json> {
+    live.world.graph.get()?.get("nodes")?.get(unique_id)
+}
+
+/// The schemas that relations were built in.
+fn schemas(live: &Live) -> Value {
+    let built = live.run.results.iter().filter_map(|result| {
+        let status = result["status"].as_str()?;
+        let node = node_of(live, result["unique_id"].as_str()?)?;
+        let relational = matches!(
+            node["resource_type"].as_str()?,
+            "model" | "seed" | "snapshot"
+        );
+        let failed = matches!(status, "error" | "fail" | "skipped");
+        node["schema"]
+            .as_str()
+            .filter(|_| relational && !failed)
+            .map(str::to_owned)
+    });
+    let names: std::collections::BTreeSet<String> = built.collect();
+    Value::from(names.into_iter().collect::<Vec<_>>())
 }
 
 /// Calls a function; `None` when it does the same as while compiling.
@@ -59,7 +105,8 @@ pub(in crate::dbt) fn call(
         "is_incremental" => is_incremental(session, live),
         "should_full_refresh" => Ok(Value::from(full_refresh(session, live))),
         "should_store_failures" => {
-            Ok(configured(session, "store_failures").unwrap_or_else(|| Value::from(false)))
+            let own = configured(session, "store_failures").filter(|value| !value.is_none());
+            Ok(own.unwrap_or_else(|| Value::from(live.run.store_failures)))
         }
         "run_query" => run_query(session, live, args),
         "statement" => statement(session, live, state, args),
@@ -165,6 +212,11 @@ fn statement(
     };
     let name = args.text(0, "name");
     let fetch = args.get(1, "fetch_result").is_some_and(Value::is_true);
+    if args.get(2, "auto_begin").is_none_or(Value::is_true)
+        && let Err(message) = live.link.begin()
+    {
+        return Err(session.stop(Stop::Failed { message }));
+    }
     let table = match live.link.query(&sql) {
         Ok(table) => table,
         Err(message) => return Err(session.stop(Stop::Failed { message })),

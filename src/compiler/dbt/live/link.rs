@@ -14,6 +14,7 @@ const STACK: usize = 256 << 20;
 
 enum Question {
     Query(String, Sender<Result<Table, String>>),
+    Begin(Sender<Result<(), String>>),
     Commit(Sender<Result<(), String>>),
     Rollback(Sender<Result<(), String>>),
     Log(String),
@@ -46,6 +47,10 @@ impl Link {
 
     pub(in crate::dbt) fn commit(&self) -> Result<(), String> {
         self.ask(Question::Commit)
+    }
+
+    pub(in crate::dbt) fn begin(&self) -> Result<(), String> {
+        self.ask(Question::Begin)
     }
 
     pub(in crate::dbt) fn rollback(&self) -> Result<(), String> {
@@ -95,6 +100,7 @@ fn serve(warehouse: &dyn Warehouse, questions: &Receiver<Question>) {
     while let Ok(question) = questions.recv() {
         match question {
             Question::Query(sql, answer) => drop(answer.send(warehouse.query(&sql))),
+            Question::Begin(answer) => drop(answer.send(warehouse.begin())),
             Question::Commit(answer) => drop(answer.send(warehouse.commit())),
             Question::Rollback(answer) => drop(answer.send(warehouse.rollback())),
             Question::Log(line) => warehouse.log(&line),
