@@ -8,6 +8,7 @@ use std::sync::Arc;
 use minijinja::value::{Value, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, State, UndefinedBehavior};
 
+use super::filters;
 use super::modules::datetime;
 use super::pycompat::{self, MutableList, MutableMap};
 use super::rewrite;
@@ -29,6 +30,18 @@ pub(super) fn new_environment() -> Environment<'static> {
         env.add_filter(name, |value: Value| value);
     }
     env.add_filter("is_list", |value: Value| value.kind() == ValueKind::Seq);
+    filters::add(&mut env);
+    // What a statement computes is not printed.
+    env.add_function(rewrite::DO, |_: Value| Value::from(""));
+    env.add_function(rewrite::ITEMS, |items: Value| -> Result<Value, Error> {
+        Ok(match items.kind() {
+            ValueKind::String | ValueKind::Iterable if !items.is_true() => items,
+            ValueKind::String | ValueKind::Iterable => {
+                Value::from(items.try_iter()?.collect::<Vec<_>>())
+            }
+            _ => items,
+        })
+    });
     env.add_function(rewrite::LIST, |items: Value| -> Result<Value, Error> {
         Ok(Value::from_object(MutableList::new(
             items.try_iter()?.collect(),

@@ -211,7 +211,17 @@ pub(super) fn call(
         }
         "doc" | "write" => Value::from(""),
         "diff_of_two_dicts" | "dbt.diff_of_two_dicts" => difference(&args)?,
-        "log" | "print" | "exceptions.warn" => Value::from(""),
+        // A run says it, not a check.
+        "print" | "exceptions.warn" => {
+            session.changes();
+            Value::from("")
+        }
+        "log" => {
+            if args.get(1, "info").is_some_and(Value::is_true) {
+                session.changes();
+            }
+            Value::from("")
+        }
         "return" => {
             let value = args.get(0, "data").cloned().unwrap_or_else(none);
             let mut log = session.log();
