@@ -17,7 +17,7 @@ use super::pycompat::split;
 use super::relation::Relation;
 use super::rewrite;
 use super::session::{Assumed, Session, Stop};
-use super::values::{map_value, to_value};
+use super::values::{map_value, to_changeable, to_value};
 
 /// dbt's context names that are callable or hold members.
 pub(super) const NAMES: [&str; 31] = [
@@ -216,7 +216,7 @@ impl Object for Root {
             return Some(value.clone());
         }
         if let Some(value) = session.facts.extra.get(name) {
-            return Some(to_value(value));
+            return Some(to_changeable(value));
         }
         if session.assumes(&Assumed::Name(name.to_owned())) {
             return Some(Value::from_object(Anything));

@@ -1,10 +1,11 @@
 //! Filters that Jinja2 has and the template engine lacks, or writes in another way.
 
 use minijinja::value::{ArgType, Kwargs, Value, ValueKind};
-use minijinja::{Environment, Error, ErrorKind};
+use minijinja::{Environment, Error, ErrorKind, State};
 use mxcp_values::text;
 use serde_json::Value as Json;
 
+use super::pycompat::MutableList;
 use super::pyfmt;
 use super::statics::json_of;
 
@@ -22,12 +23,28 @@ pub(super) fn add(env: &mut Environment<'static>) {
         text::strip_tags(&value.to_string())
     });
     env.add_filter("tojson", to_json);
+    // Lists of their own, which a template may change.
+    env.add_filter("list", |state: &State<'_, '_>, value: Value| {
+        changeable(minijinja::filters::list(state, value)?)
+    });
+    env.add_filter(
+        "sort",
+        |state: &State<'_, '_>, value: Value, named: Kwargs| {
+            changeable(minijinja::filters::sort(state, value, named)?)
+        },
+    );
     env.add_filter("center", center);
     env.add_filter("truncate", truncate);
     env.add_filter("wordwrap", word_wrap);
     env.add_filter("filesizeformat", file_size);
     env.add_filter("urlencode", url_encode);
     env.add_filter("xmlattr", xml_attributes);
+}
+
+fn changeable(list: Value) -> Result<Value, Error> {
+    Ok(Value::from_object(MutableList::new(
+        list.try_iter()?.collect(),
+    )))
 }
 
 /// An argument that may be given by its place or by its name.

@@ -15,7 +15,7 @@ use super::relation::{Column, Relation};
 use super::render::Resolved;
 use super::session::{Assumed, Session, Stop};
 use super::statics::json_of;
-use super::values::to_value;
+use super::values::{to_changeable, to_value};
 use super::{live, md5, pyfmt};
 
 pub(super) use super::builtin;
@@ -197,7 +197,7 @@ pub(super) fn call(
         "fromyaml" => {
             let text = args.need(0, "value", path)?;
             match serde_yaml::from_str::<Json>(&text) {
-                Ok(json) => to_value(&json),
+                Ok(json) => to_changeable(&json),
                 Err(_) => args.get(1, "default").cloned().unwrap_or_else(none),
             }
         }
@@ -253,7 +253,7 @@ pub(super) fn call(
         "fromjson" => {
             let text = args.need(0, "string", path)?;
             match serde_json::from_str::<Json>(&text) {
-                Ok(json) => to_value(&json),
+                Ok(json) => to_changeable(&json),
                 Err(_) => args.get(1, "default").cloned().unwrap_or_else(none),
             }
         }
@@ -601,7 +601,7 @@ fn configure(session: &Arc<Session>, args: &Args) -> Result<Value, Error> {
 fn variable(session: &Arc<Session>, args: &Args) -> Result<Value, Error> {
     let name = args.need(0, "name", "var")?;
     if let Some(value) = session.facts.vars.get(&name) {
-        return Ok(to_value(value));
+        return Ok(to_changeable(value));
     }
     if let Some(default) = args.get(1, "default") {
         return Ok(default.clone());

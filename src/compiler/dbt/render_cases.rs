@@ -34,7 +34,7 @@ select * from {{ model }} where {{ column_name }} <= {{ min }}
 "#;
 
 /// Name, template, compiled SQL.
-pub(super) const CASES: [(&str, &str, &str); 18] = [
+pub(super) const CASES: [(&str, &str, &str); 19] = [
     (
         "t01_plain",
         r#"select * from {{ ref('raw_orders') }}
@@ -321,5 +321,13 @@ select 1,3, 'colon'
 {%- endcall %}{% endfor %}
 "##,
         r##"<a1o1"\><b2o1"\><a1o2"\><b2o2"\>"##,
+    ),
+    (
+        "t19_lists_change",
+        r##"{% set l = 'b,a'.split(',') | sort %}{% do l.append('z') %}{% set m = l | map('upper') | list %}{% do m.insert(0, 'x') %}{% set d = dict(a=1, **{'b': 2}) %}{% do d.update({'c': 3}) %}{% set r = var('regions') %}{% do r.append('asia') %}
+{{ l }} {{ m | join(',') }} {{ d }} {{ r | join(',') }} {{ fromjson('[1]') + [2] }}
+"##,
+        r##"
+['a', 'b', 'z'] x,A,B,Z {'a': 1, 'b': 2, 'c': 3} eu,us,asia [1, 2]"##,
     ),
 ];

@@ -106,7 +106,8 @@ fn is_call(text: &str) -> bool {
         return false;
     };
     let name = |c: char| c == '_' || c == '.' || c.is_alphanumeric();
-    if !text[..open].trim_end().chars().all(name) {
+    let called = text[..open].trim_end();
+    if called.is_empty() || !called.chars().all(name) {
         return false;
     }
     let mut depth = 0usize;
