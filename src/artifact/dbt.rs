@@ -250,6 +250,9 @@ pub struct TestSpec {
     /// The node it is declared on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attached_to: Option<String>,
+    /// What its macro is called with, as written.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub arguments: BTreeMap<String, serde_json::Value>,
     #[serde(default)]
     pub severity: Severity,
     /// Conditions on the number of failures, e.g. `!= 0`.

@@ -84,6 +84,7 @@ pub(crate) fn data_test(
         generic: generic.map(str::to_owned),
         column: None,
         attached_to: parents.first().map(|p| (*p).to_owned()),
+        arguments: Default::default(),
         severity: Severity::Error,
         error_if: "!= 0".into(),
         warn_if: "!= 0".into(),

@@ -47,7 +47,7 @@ impl Prompt {
         environment.set_formatter(|out, state, value| {
             let mut text = print(value);
             if *state.auto_escape() != AutoEscape::None && !value.is_safe() {
-                text = filters::html(&text);
+                text = mxcp_values::text::html(&text);
             }
             out.write_str(&text).map_err(Error::from)
         });

@@ -16,6 +16,7 @@ pub mod formats;
 mod pattern;
 pub mod repr;
 pub mod schema;
+pub mod text;
 
 pub use checked::{Checked, accept};
 pub use equal::equal;

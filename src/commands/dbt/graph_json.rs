@@ -317,18 +317,9 @@ impl<'a> Writer<'a> {
                     Some((package, name)) => (Some(package), name),
                     None => (None, generic),
                 };
-                let mut arguments = Map::new();
-                if let Some(column) = &test.column {
-                    arguments.insert("column_name".into(), column.clone().into());
-                }
-                if let Some(tested) = test.attached_to.as_ref().and_then(|id| self.graph.get(id)) {
-                    let name = &tested.name;
-                    let model = format!("{{{{ get_where_subquery(ref('{name}')) }}}}");
-                    arguments.insert("model".into(), model.into());
-                }
                 map.insert(
                     "test_metadata".into(),
-                    json!({"name": name, "kwargs": arguments, "namespace": namespace}),
+                    json!({"name": name, "kwargs": test.arguments, "namespace": namespace}),
                 );
             }
             _ => {}

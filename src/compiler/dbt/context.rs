@@ -15,8 +15,9 @@ use super::environment::constant;
 use super::functions::{self, builtin};
 use super::pycompat::split;
 use super::relation::Relation;
+use super::rewrite;
 use super::session::{Assumed, Session, Stop};
-use super::values::{map_value, to_value};
+use super::values::{map_value, to_changeable, to_value};
 
 /// dbt's context names that are callable or hold members.
 pub(super) const NAMES: [&str; 31] = [
@@ -77,7 +78,7 @@ const UNSUPPORTED: [&str; 4] = [
 ];
 
 /// Names the template engine itself gives a meaning.
-const ENGINE: [&str; 14] = [
+const ENGINE: [&str; 16] = [
     "range",
     "dict",
     "namespace",
@@ -87,6 +88,8 @@ const ENGINE: [&str; 14] = [
     "super",
     "caller",
     "true",
+    super::rewrite::DO,
+    super::rewrite::ITEMS,
     super::rewrite::LIST,
     super::rewrite::DICT,
     super::rewrite::FORMAT,
@@ -134,7 +137,7 @@ const STATE: [&str; 8] = [
 pub(super) struct Root {
     session: Arc<Session>,
     package: String,
-    locals: BTreeMap<&'static str, Value>,
+    locals: BTreeMap<String, Value>,
 }
 
 impl Root {
@@ -148,13 +151,13 @@ impl Root {
 
     fn plain(&self, name: &str) -> Option<Value> {
         let facts = &self.session.facts;
-        if let Some(live) = &self.session.live {
-            if name == "context" {
-                return Some(Value::from_object(Self::new(&self.session, &self.package)));
-            }
-            if let Some(value) = super::live::plain(live, name) {
-                return Some(value);
-            }
+        if name == "context" {
+            return Some(Value::from_object(Self::new(&self.session, &self.package)));
+        }
+        if let Some(live) = &self.session.live
+            && let Some(value) = super::live::plain(live, name)
+        {
+            return Some(value);
         }
         Some(match name {
             "execute" => Value::from(!facts.parsing),
@@ -213,7 +216,7 @@ impl Object for Root {
             return Some(value.clone());
         }
         if let Some(value) = session.facts.extra.get(name) {
-            return Some(to_value(value));
+            return Some(to_changeable(value));
         }
         if session.assumes(&Assumed::Name(name.to_owned())) {
             return Some(Value::from_object(Anything));
@@ -415,6 +418,8 @@ impl MacroFn {
     ) -> Result<Value, Error> {
         let (mut positional, mut named) = split(args);
         let mut root = Root::new(&self.session, &self.package);
+        let body = named.iter().position(|(name, _)| name == rewrite::BODY);
+        let body = body.map(|at| named.remove(at).1.to_string());
         // A `{% call %}` body belongs to the caller's template and is rendered there, once.
         for (name, value) in &mut named {
             if name == "caller" && !value.is_undefined() {
@@ -422,10 +427,12 @@ impl MacroFn {
                     .get_attr("arguments")
                     .is_ok_and(|args| args.len() != Some(0))
                 {
-                    return Err(self.session.unsupported(
-                        "call(…)",
-                        "`call` blocks with parameters are not supported: pass the text as an argument",
-                    ));
+                    let Some(body) = &body else {
+                        let message = "the parameters of this `call` block are not understood";
+                        return Err(self.session.unsupported("call(…)", message));
+                    };
+                    *value = Caller::value(&self.session, &self.package, state, body)?;
+                    continue;
                 }
                 let body = value.call(state, &[])?;
                 *value = constant(body);
@@ -437,8 +444,9 @@ impl MacroFn {
                 .into_iter()
                 .partition(|(name, _)| name == "caller" || entry.arguments.contains(name));
             named = known;
-            root.locals.insert("varargs", Value::from(extra));
-            root.locals.insert("kwargs", Value::from_pairs(other));
+            root.locals.insert("varargs".to_owned(), Value::from(extra));
+            root.locals
+                .insert("kwargs".to_owned(), Value::from_pairs(other));
         }
         let mut args = positional;
         if !named.is_empty() {
@@ -499,6 +507,63 @@ impl MacroFn {
             });
         }
         Error::new(ErrorKind::InvalidOperation, "stopped")
+    }
+}
+
+/// The body of a `{% call(x) … %}` block: a macro that sees the names of the template around it.
+#[derive(Debug)]
+struct Caller {
+    session: Arc<Session>,
+    package: String,
+    source: String,
+    names: BTreeMap<String, Value>,
+}
+
+impl Caller {
+    fn value(
+        session: &Arc<Session>,
+        package: &str,
+        state: &mut State<'_, '_>,
+        body: &str,
+    ) -> Result<Value, Error> {
+        let source = match rewrite::rewrite(body) {
+            Some(rewritten) => rewritten.text,
+            None => body.to_owned(),
+        };
+        let free = state
+            .env()
+            .template_from_named_str("call", &source)?
+            .undeclared_variables(false);
+        let mut names = BTreeMap::new();
+        for name in free {
+            if let Some(value) = state.lookup(&name) {
+                names.insert(name, value);
+            }
+        }
+        Ok(Value::from_object(Self {
+            session: Arc::clone(session),
+            package: package.to_owned(),
+            source,
+            names,
+        }))
+    }
+}
+
+impl Object for Caller {
+    fn call(self: &Arc<Self>, _: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
+        let mut root = Root::new(&self.session, &self.package);
+        root.locals.clone_from(&self.names);
+        let env = self.session.facts.macros.env();
+        let template = env.template_from_named_str("call", &self.source)?;
+        let mut module = template.render_captured(Value::from_object(root))?;
+        let result = module.with_state_mut(|state| match state.lookup(rewrite::CALLER) {
+            Some(function) => function.call(state, args),
+            None => Err(Error::from(ErrorKind::UnknownFunction)),
+        });
+        if let Some((spent, _)) = module.state().fuel_levels() {
+            self.session.spend(spent)?;
+        }
+        result
     }
 }
 

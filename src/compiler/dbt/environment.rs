@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 
-use minijinja::value::{Value, ValueKind};
+use minijinja::value::{Kwargs, Value, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, State, UndefinedBehavior};
 
+use super::filters;
 use super::modules::datetime;
 use super::pycompat::{self, MutableList, MutableMap};
 use super::rewrite;
@@ -29,6 +30,18 @@ pub(super) fn new_environment() -> Environment<'static> {
         env.add_filter(name, |value: Value| value);
     }
     env.add_filter("is_list", |value: Value| value.kind() == ValueKind::Seq);
+    filters::add(&mut env);
+    // What a statement computes is not printed.
+    env.add_function(rewrite::DO, |_: Value| Value::from(""));
+    env.add_function(rewrite::ITEMS, |items: Value| -> Result<Value, Error> {
+        Ok(match items.kind() {
+            ValueKind::String | ValueKind::Iterable if !items.is_true() => items,
+            ValueKind::String | ValueKind::Iterable => {
+                Value::from(items.try_iter()?.collect::<Vec<_>>())
+            }
+            _ => items,
+        })
+    });
     env.add_function(rewrite::LIST, |items: Value| -> Result<Value, Error> {
         Ok(Value::from_object(MutableList::new(
             items.try_iter()?.collect(),
@@ -40,6 +53,29 @@ pub(super) fn new_environment() -> Environment<'static> {
             pairs.push((key.clone(), map.get_item(&key)?));
         }
         Ok(Value::from_object(MutableMap::new(pairs)))
+    });
+    env.add_function("dict", |first: Option<Value>, named: Kwargs| {
+        let mut pairs: Vec<(Value, Value)> = Vec::new();
+        for (map, of_pairs) in [
+            (
+                first.clone(),
+                first.as_ref().is_some_and(|m| m.kind() != ValueKind::Map),
+            ),
+            (Some(named.into()), false),
+        ] {
+            let Some(map) = map.filter(|map| !map.is_undefined()) else {
+                continue;
+            };
+            for item in map.try_iter()? {
+                let (key, value) = match of_pairs {
+                    true => (item.get_item_by_index(0)?, item.get_item_by_index(1)?),
+                    false => (item.clone(), map.get_item(&item)?),
+                };
+                pairs.retain(|(known, _)| *known != key);
+                pairs.push((key, value));
+            }
+        }
+        Ok::<_, Error>(Value::from_object(MutableMap::new(pairs)))
     });
     env.add_function(rewrite::FORMAT, |template: String, values: Value| {
         pycompat::percent(&template, &values)

@@ -15,7 +15,7 @@ use super::relation::{Column, Relation};
 use super::render::Resolved;
 use super::session::{Assumed, Session, Stop};
 use super::statics::json_of;
-use super::values::to_value;
+use super::values::{to_changeable, to_value};
 use super::{live, md5, pyfmt};
 
 pub(super) use super::builtin;
@@ -197,7 +197,7 @@ pub(super) fn call(
         "fromyaml" => {
             let text = args.need(0, "value", path)?;
             match serde_yaml::from_str::<Json>(&text) {
-                Ok(json) => to_value(&json),
+                Ok(json) => to_changeable(&json),
                 Err(_) => args.get(1, "default").cloned().unwrap_or_else(none),
             }
         }
@@ -211,7 +211,17 @@ pub(super) fn call(
         }
         "doc" | "write" => Value::from(""),
         "diff_of_two_dicts" | "dbt.diff_of_two_dicts" => difference(&args)?,
-        "log" | "print" | "exceptions.warn" => Value::from(""),
+        // A run says it, not a check.
+        "print" | "exceptions.warn" => {
+            session.changes();
+            Value::from("")
+        }
+        "log" => {
+            if args.get(1, "info").is_some_and(Value::is_true) {
+                session.changes();
+            }
+            Value::from("")
+        }
         "return" => {
             let value = args.get(0, "data").cloned().unwrap_or_else(none);
             let mut log = session.log();
@@ -243,7 +253,7 @@ pub(super) fn call(
         "fromjson" => {
             let text = args.need(0, "string", path)?;
             match serde_json::from_str::<Json>(&text) {
-                Ok(json) => to_value(&json),
+                Ok(json) => to_changeable(&json),
                 Err(_) => args.get(1, "default").cloned().unwrap_or_else(none),
             }
         }
@@ -591,7 +601,7 @@ fn configure(session: &Arc<Session>, args: &Args) -> Result<Value, Error> {
 fn variable(session: &Arc<Session>, args: &Args) -> Result<Value, Error> {
     let name = args.need(0, "name", "var")?;
     if let Some(value) = session.facts.vars.get(&name) {
-        return Ok(to_value(value));
+        return Ok(to_changeable(value));
     }
     if let Some(default) = args.get(1, "default") {
         return Ok(default.clone());

@@ -24,6 +24,7 @@ pub mod values;
 mod builtin;
 mod context;
 mod environment;
+mod filters;
 mod functions;
 mod global;
 mod md5;

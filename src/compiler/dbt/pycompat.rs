@@ -184,7 +184,9 @@ fn split_text(text: &str, from_right: bool, args: &[Value]) -> Value {
         }
         (Some(by), Some(limit)) => text.splitn(limit, by.as_str()).collect(),
     };
-    Value::from_iter(parts.into_iter().map(Value::from))
+    Value::from_object(MutableList::new(
+        parts.into_iter().map(Value::from).collect(),
+    ))
 }
 
 fn title(text: &str) -> String {

@@ -15,6 +15,7 @@ use mxcp_base::Severity;
 use serde_json::{Map, Value as Json};
 
 use super::context::{DYNAMIC, NAMES, Root, VALUES};
+use super::filters::UNSUPPORTED;
 use super::functions::leading_name;
 use super::macros::MacroSet;
 use super::problem::{At, Problem, code, did_you_mean};
@@ -115,21 +116,6 @@ pub struct Rendered {
     pub live: bool,
     pub problems: Vec<Problem>,
 }
-
-/// Filters that Python's Jinja has and the engine here does not.
-const JINJA_ONLY: [&str; 11] = [
-    "center",
-    "filesizeformat",
-    "forceescape",
-    "random",
-    "striptags",
-    "truncate",
-    "urlencode",
-    "urlize",
-    "wordcount",
-    "wordwrap",
-    "xmlattr",
-];
 
 /// How many mistakes of one template are looked for.
 const MAX_ATTEMPTS: usize = 32;
@@ -482,7 +468,7 @@ impl Work<'_> {
                 let message = error
                     .detail()
                     .map_or_else(|| error.kind().to_string(), str::to_owned);
-                let code = if JINJA_ONLY.iter().any(|name| written.starts_with(name)) {
+                let code = if UNSUPPORTED.iter().any(|name| written.starts_with(name)) {
                     code::UNSUPPORTED
                 } else {
                     code::JINJA_UNDEFINED

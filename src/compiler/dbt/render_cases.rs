@@ -16,6 +16,7 @@ pub(super) const MACROS: &str = r#"{% macro cents(col, scale=2) -%}
 {%- endmacro %}
 
 {% macro wrap() %}({{ caller() }}){% endmacro %}
+{% macro each(items) %}{% for item in items %}<{{ caller(item, loop.index) }}>{% endfor %}{% endmacro %}
 {% macro va() %}{{ varargs | join(',') }};{{ kwargs.get('z', 0) }}{% endmacro %}
 {% macro agg(xs) %}
   {%- set out = [] -%}
@@ -33,7 +34,7 @@ select * from {{ model }} where {{ column_name }} <= {{ min }}
 "#;
 
 /// Name, template, compiled SQL.
-pub(super) const CASES: [(&str, &str, &str); 15] = [
+pub(super) const CASES: [(&str, &str, &str); 19] = [
     (
         "t01_plain",
         r#"select * from {{ ref('raw_orders') }}
@@ -289,5 +290,44 @@ from {{ ref('t01_plain') }}
         r#"
 select '"main_gold"."golden"' as t, 'table' as m, 'dflt' d, 'envdef' e, gold, 2024-01-02
 from "main"."t01_plain""#,
+    ),
+    (
+        "t16_filters",
+        r##"{{ "one two three four" | truncate(11) }}|{{ "abcdefghijkl" | truncate(6, true, '~', leeway=0) }}|{{ 'a b<c>' | urlencode }}|{{ {'q': 'a b', 'n': 1} | urlencode }}
+{{ 'one two-three' | wordcount }}|{{ 'ab' | center(7) }}|{{ 'aaa bb cccc dd' | wordwrap(7) }}|{{ 123456 | filesizeformat }}|{{ '<p>x  &amp; <b>y</b></p>' | striptags }}
+{{ "<'\">" | e }}|{{ {'class': 'a"b', 'id': none} | xmlattr }}|{{ {'b': [1, 'x'], 'a': none} | tojson }}|{{ {'b': []} | tojson(indent=2) }}
+"##,
+        r##"one two...|abcde~|a%20b%3Cc%3E|q=a+b&n=1
+3|   ab  |aaa bb
+cccc dd|123.5 kB|x & y
+&lt;&#39;&#34;&gt;| class="a&#34;b"|{"a": null, "b": [1, "x"]}|{
+  "b": []
+}"##,
+    ),
+    (
+        "t17_statements",
+        r##"{% set l = [] %}{% do l.append(1) if true %}{% do l.append(2) if false %}{%- do l.append(3) if l else l.append(9) -%}{% do (l | length) %}
+select {{ l | join(',') }}{% if l: %}, 'colon'{% endif %}
+{% for c in 'abc' %}{{ loop.revindex }}{{ c }}{{ loop.nextitem }};{% endfor %}{% for n in l | reverse %}{{ loop.length }}{% endfor %}
+"##,
+        r##"
+select 1,3, 'colon'
+3ab;2bc;1c;22"##,
+    ),
+    (
+        "t18_call_parameters",
+        r##"{% set outer = 'o' %}{% for q in [1, 2] %}{% call(x, i=0) each(['a', 'b']) -%}
+  {{ x }}{{ i }}{{ outer }}{{ q }}"\
+{%- endcall %}{% endfor %}
+"##,
+        r##"<a1o1"\><b2o1"\><a1o2"\><b2o2"\>"##,
+    ),
+    (
+        "t19_lists_change",
+        r##"{% set l = 'b,a'.split(',') | sort %}{% do l.append('z') %}{% set m = l | map('upper') | list %}{% do m.insert(0, 'x') %}{% set d = dict(a=1, **{'b': 2}) %}{% do d.update({'c': 3}) %}{% set r = var('regions') %}{% do r.append('asia') %}
+{{ l }} {{ m | join(',') }} {{ d }} {{ r | join(',') }} {{ fromjson('[1]') + [2] }}
+"##,
+        r##"
+['a', 'b', 'z'] x,A,B,Z {'a': 1, 'b': 2, 'c': 3} eu,us,asia [1, 2]"##,
     ),
 ];

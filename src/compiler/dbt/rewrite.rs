@@ -1,5 +1,6 @@
 //! What Python's Jinja does and minijinja does not, by rewriting the template's text: lists and
-//! mappings that change in place (`{% do x.append(1) %}`), `"%s" % value`, and dates in sums.
+//! mappings that change in place (`{% do x.append(1) %}`), `"%s" % value`, dates in sums, `do` of
+//! anything but a call, call blocks with parameters, and what a loop knows of its length.
 //!
 //! Literals are wrapped in calls of functions the environment defines; positions map back exactly. The
 //! only module here that touches minijinja's syntax tree, whose interface is not stable.
@@ -8,8 +9,15 @@ use std::ops::Range;
 
 use minijinja::machinery::{Span, ast, parse};
 use minijinja::syntax::SyntaxConfig;
+use mxcp_syntax::jinja::for_parser;
 
 /// Names the environment binds for rewritten text.
+pub(super) const DO: &str = "__do";
+pub(super) const ITEMS: &str = "__items";
+/// The argument that holds the body of a call block with parameters, as a macro.
+pub(super) const BODY: &str = "__body";
+/// The name of that macro.
+pub(super) const CALLER: &str = "__caller";
 pub(super) const LIST: &str = "__list";
 pub(super) const DICT: &str = "__dict";
 pub(super) const FORMAT: &str = "__format";
@@ -51,11 +59,47 @@ pub(super) fn rewrite(text: &str) -> Option<Rewritten> {
     let dates = ["datetime", "run_started_at"]
         .iter()
         .any(|name| text.contains(name));
-    if !mutable && !formats && !dates {
+    let looped = text.contains("loop.");
+    let calls = text.contains("endcall");
+    let masked = text.contains("{%").then(|| for_parser(text));
+    let masked = masked.filter(|masked| masked.len() == text.len() && masked != text);
+    if !mutable && !formats && !dates && !looped && !calls && masked.is_none() {
         return None;
     }
-    let tree = parse(text, "template", SyntaxConfig::default()).ok()?;
     let mut edits = Vec::new();
+    if let Some(masked) = &masked {
+        statements(text, masked, &mut edits);
+    }
+    let text = masked.as_deref().unwrap_or(text);
+    let tree = parse(text, "template", SyntaxConfig::default()).ok()?;
+    let mut local = Vec::new();
+    let mut called = Vec::new();
+    visit_stmts(&tree, &mut |stmt| match stmt {
+        ast::Stmt::ForLoop(found) if looped => {
+            let range = span_range(found.iter.span());
+            let (start, end) = (range.start as usize, range.end as usize);
+            // Others know their length.
+            if matches!(found.iter, ast::Expr::Var(_) | ast::Expr::Const(_)) {
+                edits.push(Edit::insert(start, format!("{ITEMS}(")));
+                edits.push(Edit::insert(end, ")".to_owned()));
+            }
+        }
+        ast::Stmt::Macro(found) => local.push(found.name.to_owned()),
+        ast::Stmt::CallBlock(found) if !found.macro_decl.args.is_empty() => {
+            let name = match &found.call.expr {
+                ast::Expr::Var(var) => var.id.to_owned(),
+                _ => String::new(),
+            };
+            let arguments = !found.call.args.is_empty();
+            let call = span_range(found.call_expr_span).end as usize;
+            let block = span_range(found.macro_decl.span());
+            called.extend(body_of(text, block, call, arguments).map(|edit| (name, edit)));
+        }
+        _ => {}
+    });
+    // A macro of the template itself is the engine's own, and calls the body by itself.
+    called.retain(|(name, _)| !local.contains(name));
+    edits.extend(called.into_iter().map(|(_, edit)| edit));
     visit_exprs(&tree, &mut |expr| match expr {
         ast::Expr::List(list) if mutable => {
             wrap(text, span_range(list.span()), LIST, '[', &mut edits);
@@ -73,7 +117,7 @@ pub(super) fn rewrite(text: &str) -> Option<Rewritten> {
         },
         _ => {}
     });
-    if edits.is_empty() {
+    if edits.is_empty() && masked.is_none() {
         return None;
     }
     edits.sort_by_key(|edit| edit.at);
@@ -88,6 +132,55 @@ pub(super) fn rewrite(text: &str) -> Option<Rewritten> {
     // A rewrite that does not parse must never hide a template that does.
     parse(&out, "template", SyntaxConfig::default()).ok()?;
     Some(Rewritten { text: out, edits })
+}
+
+// `{{ … }}` that was `{% do … %}` becomes `{{ __do(…) }}`.
+fn statements(text: &str, masked: &str, edits: &mut Vec<Edit>) {
+    let mut open = None;
+    let pairs = text.as_bytes().windows(2).zip(masked.as_bytes().windows(2));
+    for (at, pair) in pairs.enumerate() {
+        match pair {
+            (b"{%", b"{{") => open = Some(at),
+            (b"%}", b"}}") => {
+                let Some(start) = open.take() else { continue };
+                let content = masked.get(start + 2..at).unwrap_or_default();
+                let inner = content.trim_start_matches('-');
+                let from = at - inner.len();
+                let to = from + inner.trim_end_matches('-').len();
+                edits.push(Edit::insert(from, format!("{DO}(")));
+                edits.push(Edit::insert(to, ")".to_owned()));
+            }
+            _ => {}
+        }
+    }
+}
+
+// `call(x) each(list)` becomes `call(x) each(list, __body="{% macro __caller(x) %}…{% endmacro %}")`.
+fn body_of(text: &str, block: Range<u32>, call: usize, arguments: bool) -> Option<Edit> {
+    let head = text.get(block.start as usize..call)?;
+    let open = block.start as usize + head.find('(')?;
+    let parameters = text.get(open + 1..closing(text, open)? - 1)?;
+    let start = call + text.get(call..)?.find("%}")?;
+    let trimmed = if text.get(call..start)?.ends_with('-') {
+        "-"
+    } else {
+        ""
+    };
+    let inner = text.get(start + 2..block.end as usize)?;
+    let inner = inner.get(..inner.rfind("endcall")?)?;
+    let end = inner.rfind("{%")?;
+    let close = inner.get(end + 2..)?.trim();
+    let body = inner.get(..end)?;
+    let source =
+        format!("{{% macro {CALLER}({parameters}) {trimmed}%}}{body}{{%{close} endmacro %}}");
+    let source = source
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
+        .replace('\r', "\\r");
+    let before = text.get(..call)?.rfind(')')?;
+    let comma = if arguments { ", " } else { "" };
+    Some(Edit::insert(before, format!("{comma}{BODY}=\"{source}\"")))
 }
 
 fn wrap(text: &str, span: Range<u32>, function: &str, open: char, edits: &mut Vec<Edit>) {
@@ -234,6 +327,27 @@ fn span_range(span: Span) -> Range<u32> {
 /// Calls `f` for every expression of a template, outer ones first.
 fn visit_exprs<'a>(stmt: &ast::Stmt<'a>, f: &mut dyn FnMut(&ast::Expr<'a>)) {
     visit(stmt, &mut Visitor { expr: f });
+}
+
+/// Calls `f` for every statement of a template.
+fn visit_stmts<'a, 't>(stmt: &'t ast::Stmt<'a>, f: &mut dyn FnMut(&'t ast::Stmt<'a>)) {
+    use ast::Stmt;
+    f(stmt);
+    let bodies: [&'t [Stmt<'a>]; 2] = match stmt {
+        Stmt::Template(s) => [&s.children, &[]],
+        Stmt::ForLoop(s) => [&s.body, &s.else_body],
+        Stmt::IfCond(s) => [&s.true_body, &s.false_body],
+        Stmt::WithBlock(s) => [&s.body, &[]],
+        Stmt::SetBlock(s) => [&s.body, &[]],
+        Stmt::AutoEscape(s) => [&s.body, &[]],
+        Stmt::FilterBlock(s) => [&s.body, &[]],
+        Stmt::Macro(s) => [&s.body, &[]],
+        Stmt::CallBlock(s) => [&s.macro_decl.body, &[]],
+        _ => return,
+    };
+    for stmt in bodies.into_iter().flatten() {
+        visit_stmts(stmt, f);
+    }
 }
 
 struct Visitor<'f, 'a> {
@@ -396,6 +510,16 @@ mod tests {
         assert_eq!(
             of("{{ \"%s\" % x.y ~ '!' }}").as_deref(),
             Some("{{ __format(\"%s\" , x.y) ~ '!' }}")
+        );
+        assert_eq!(
+            of("{%- do f(1) if x -%}{% do f(1) %}").as_deref(),
+            Some("{{-__do(    f(1) if x )-}}{% do f(1) %}")
+        );
+        assert_eq!(
+            of("{% call(x) f(1) -%} {{ x }}\"{%- endcall %}").as_deref(),
+            Some(
+                "{% call(x) f(1, __body=\"{% macro __caller(x) -%} {{ x }}\\\"{%- endmacro %}\") -%} {{ x }}\"{%- endcall %}"
+            )
         );
         assert_eq!(of("{{ '%' }} {{ 5 % 2 }}"), None);
         assert_eq!(of("{{ [1] }}"), None);

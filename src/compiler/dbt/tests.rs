@@ -133,6 +133,7 @@ pub fn compile_generic(input: &TestInput<'_>, resolver: &dyn Resolver) -> Compil
     });
     out.spec.column.clone_from(&test.column);
     out.spec.attached_to = input.attached_to.map(str::to_owned);
+    out.spec.arguments = keywords(test, input.on).into_iter().collect();
 
     let Some(template) = template(input, &config, &mut out.problems) else {
         return out;
@@ -163,6 +164,7 @@ pub fn compile_generic(input: &TestInput<'_>, resolver: &dyn Resolver) -> Compil
             generic: known.generic,
             column: known.column,
             attached_to: known.attached_to,
+            arguments: known.arguments,
             ..spec(&out.config, &at, &mut Vec::new())
         };
     }
@@ -296,7 +298,11 @@ fn template(
             format!("source({}, {})", literal(source), literal(table))
         }
     };
+    let replaced = macros_of(input.macros, input.package, "get_where_subquery");
     match config.get("where") {
+        _ if replaced => out.text.push_str(&format!(
+            "{{% set __model = get_where_subquery({relation}) %}}"
+        )),
         Some(Json::String(condition)) if !condition.trim().is_empty() => {
             out.text.push_str(&format!(
                 "{{% set __model %}}(select * from {{{{ {relation} }}}} where {condition}) dbt_subquery{{% endset %}}"
@@ -313,6 +319,15 @@ fn template(
     // Keeps the white space before it from being stripped with the file's end.
     out.text.push_str("{{ '' }}");
     Some(out)
+}
+
+// Whether the project or the package has its own form of one of dbt's macros.
+fn macros_of(macros: &MacroSet, package: &str, name: &str) -> bool {
+    let adapters = ["default__", "duckdb__", ""];
+    adapters.iter().any(|prefix| {
+        let name = format!("{prefix}{name}");
+        macros.contains(macros.root_name(), &name) || macros.contains(package, &name)
+    })
 }
 
 // dbt evaluates texts that look like a call or hold Jinja, except for `column_name`.
@@ -354,6 +369,18 @@ fn argument(out: &mut Template, name: &str, value: &Json) {
 // The project's own test of that name, which also replaces one of the four.
 fn find_macro(input: &TestInput<'_>) -> Option<(String, String)> {
     let name = format!("test_{}", input.test.test);
+    // dbt's own tests dispatch to what a project may replace.
+    if matches!(input.test.namespace.as_deref(), None | Some("dbt"))
+        && GENERIC.iter().any(|(known, ..)| *known == input.test.test)
+        && input.macros.visible(input.package, &name).is_none()
+    {
+        let root = input.macros.root_name();
+        let mut names = ["duckdb__", "default__"].map(|prefix| format!("{prefix}{name}"));
+        let replaced = names
+            .iter_mut()
+            .find(|name| input.macros.contains(root, name))?;
+        return Some((root.to_owned(), std::mem::take(replaced)));
+    }
     let package = match input.test.namespace.as_deref() {
         Some(namespace) => input
             .macros
@@ -532,6 +559,20 @@ fn cleaned(text: &str) -> String {
     out
 }
 
+// What the test's macro is called with, as written.
+fn keywords(test: &TestProps, on: Tested<'_>) -> Map<String, Json> {
+    let relation = match on {
+        Tested::Node(name) => format!("ref('{name}')"),
+        Tested::Source { source, table } => format!("source('{source}', '{table}')"),
+    };
+    let mut kwargs = test.args.clone();
+    kwargs.insert(
+        "model".to_owned(),
+        Json::String(format!("{{{{ get_where_subquery({relation}) }}}}")),
+    );
+    kwargs
+}
+
 // The end of dbt's unique id, which depends on Python's `repr` of the test's metadata.
 fn hash(test: &TestProps, on: Tested<'_>, name: &str) -> String {
     fn hashable(value: &Json) -> Json {
@@ -546,15 +587,7 @@ fn hash(test: &TestProps, on: Tested<'_>, name: &str) -> String {
             other => Json::String(repr::text(other)),
         }
     }
-    let relation = match on {
-        Tested::Node(name) => format!("ref('{name}')"),
-        Tested::Source { source, table } => format!("source('{source}', '{table}')"),
-    };
-    let mut kwargs = test.args.clone();
-    kwargs.insert(
-        "model".to_owned(),
-        Json::String(format!("{{{{ get_where_subquery({relation}) }}}}")),
-    );
+    let kwargs = keywords(test, on);
     let metadata = serde_json::json!({
         "kwargs": kwargs,
         "name": test.test,
@@ -641,6 +674,7 @@ fn spec(config: &Map<String, Json>, at: &At, problems: &mut Vec<Problem>) -> Tes
         generic: None,
         column: None,
         attached_to: None,
+        arguments: Default::default(),
         severity,
         error_if: text("error_if", "!= 0"),
         warn_if: text("warn_if", "!= 0"),

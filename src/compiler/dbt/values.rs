@@ -9,6 +9,7 @@ use serde_json::{Map, Value as Json};
 use super::context::Root;
 use super::macros::MacroSet;
 use super::problem::{At, Problem, code};
+use super::pycompat::{MutableList, MutableMap};
 use super::render::Target;
 use super::session::{Facts, Known, Session, Stop};
 
@@ -25,6 +26,21 @@ pub(super) fn to_value(json: &Json) -> Value {
         Json::String(text) => Value::from(text.as_str()),
         Json::Array(items) => Value::from(items.iter().map(to_value).collect::<Vec<_>>()),
         Json::Object(map) => map_value(map),
+    }
+}
+
+/// The same, with lists and mappings that templates may change.
+pub(super) fn to_changeable(json: &Json) -> Value {
+    match json {
+        Json::Array(items) => {
+            Value::from_object(MutableList::new(items.iter().map(to_changeable).collect()))
+        }
+        Json::Object(map) => Value::from_object(MutableMap::new(
+            map.iter()
+                .map(|(key, value)| (Value::from(key.as_str()), to_changeable(value)))
+                .collect(),
+        )),
+        other => to_value(other),
     }
 }
 

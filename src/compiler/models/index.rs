@@ -36,15 +36,10 @@ pub(crate) fn dbt_project(db: &dyn Db) -> Option<DbtProject> {
         return None;
     }
     let (mut def, problems) = lower_project(parse_yaml(db, file));
-    for (name, value) in &dbt_inputs(db).vars {
-        if let Some(serde_json::Value::Object(own)) = def.vars.get_mut(&def.name) {
-            own.remove(name);
-        }
-        def.vars.insert(name.clone(), value.clone());
-    }
     let context = YamlContext {
         package: def.name.clone(),
-        vars: def.vars_for(&def.name),
+        // The file's own variables are not there yet when it is read.
+        vars: dbt_inputs(db).vars.clone(),
         target: target_of(db, def.profile.as_deref()),
         macros: MacroSet::empty(&def.name),
     };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use mxcp_artifact::RelationName;
 use mxcp_artifact::dbt::Materialization;
-use mxcp_base::{SourceFile, paths};
+use mxcp_base::{FileSet, SourceFile, paths};
 use serde_json::{Map, Value as Json};
 
 use super::index::{
@@ -60,6 +60,16 @@ fn property_index(db: &dyn Db) -> BTreeMap<(String, Resource, String), Vec<Sourc
     index
 }
 
+/// Whether the project has a node that is called as this one of a package.
+fn has_node_of_its_own(db: &dyn Db, of: SourceFile) -> bool {
+    let kind = document_kind(db, of);
+    FileSet::get(db).files(db).iter().any(|(path, file)| {
+        paths::stem(path) == paths::stem(of.path(db))
+            && package_of(db, path).is_none()
+            && document_kind(db, *file) == kind
+    })
+}
+
 /// Everything property files say about one node, put together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct NodeProperties {
@@ -74,10 +84,28 @@ pub(crate) fn node_properties(db: &dyn Db, file: SourceFile) -> Option<NodePrope
     let resource = resource(db, file);
     let name = node_name(db, file);
     let package = package_name(db, file.path(db)).to_owned();
-    let files = property_index(db).get(&(package, resource, name.to_owned()))?;
+    let index = property_index(db);
+    let mut files: Vec<SourceFile> = Vec::new();
+    files.extend(
+        index
+            .get(&(package.clone(), resource, name.to_owned()))
+            .into_iter()
+            .flatten(),
+    );
+    // The project may describe the nodes of its packages.
+    let root = &dbt_project(db)?.def.name;
+    if *root != package
+        && let Some(described) = index.get(&(root.clone(), resource, name.to_owned()))
+        && !has_node_of_its_own(db, file)
+    {
+        files.extend(described);
+    }
+    if files.is_empty() {
+        return None;
+    }
     let mut parts = Vec::new();
     let mut found: Vec<&ModelProps> = Vec::new();
-    for file in files {
+    for file in &files {
         for entry in entries(&properties(db, *file).0, resource) {
             if entry.name == name {
                 found.push(entry);
@@ -168,7 +196,7 @@ fn parsed_config(db: &dyn Db, file: SourceFile, config: &Map<String, Json>) -> M
         extra: BTreeMap::new(),
     };
     let rendered = crate::dbt::render::parse(&input, &Nowhere);
-    match rendered.problems.is_empty() {
+    match rendered.problems.iter().all(Problem::is_accepted) {
         true => rendered.config,
         false => mentions(db, file).0.config.clone(),
     }
@@ -285,6 +313,9 @@ pub(crate) fn node_relation(db: &dyn Db, file: SourceFile) -> RelationName {
     if let Some(schema) = made("generate_schema_name", config.schema.as_deref()) {
         relation.schema = schema;
     }
+    if let Some(database) = made("generate_database_name", config.database.as_deref()) {
+        relation.catalog = (database != context.target.database).then_some(database);
+    }
     if let Some(alias) = made("generate_alias_name", config.alias.as_deref()) {
         relation.name = alias;
     }
@@ -293,14 +324,18 @@ pub(crate) fn node_relation(db: &dyn Db, file: SourceFile) -> RelationName {
 
 /// Whether the project has a macro of its own that names relations.
 fn names_are_made(macros: &MacroSet, package: &str) -> bool {
-    ["generate_schema_name", "generate_alias_name"]
-        .iter()
-        .any(|name| {
-            macros.contains(macros.root_name(), name)
-                || macros.contains(package, name)
-                || macros.contains(macros.root_name(), &format!("default__{name}"))
-                || macros.contains(macros.root_name(), &format!("duckdb__{name}"))
-        })
+    [
+        "generate_schema_name",
+        "generate_alias_name",
+        "generate_database_name",
+    ]
+    .iter()
+    .any(|name| {
+        macros.contains(macros.root_name(), name)
+            || macros.contains(package, name)
+            || macros.contains(macros.root_name(), &format!("default__{name}"))
+            || macros.contains(macros.root_name(), &format!("duckdb__{name}"))
+    })
 }
 
 pub(crate) fn target(db: &dyn Db) -> Target {

@@ -157,6 +157,15 @@ fn lower(
         }
     }
     let made = custom_name(
+        "generate_database_name",
+        relation.catalog.as_deref(),
+        &node,
+        &context,
+    );
+    if let Ok(Some(database)) = made {
+        relation.catalog = (database != context.target.database).then_some(database);
+    }
+    let made = custom_name(
         "generate_alias_name",
         config.alias.as_deref(),
         &node,

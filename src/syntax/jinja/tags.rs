@@ -100,6 +100,40 @@ pub(super) fn left_open(text: &str) -> Option<(std::ops::Range<usize>, &str)> {
     open.pop()
 }
 
+/// `name.name(…)` and nothing behind it.
+fn is_call(text: &str) -> bool {
+    let Some(open) = text.find('(') else {
+        return false;
+    };
+    let name = |c: char| c == '_' || c == '.' || c.is_alphanumeric();
+    let called = text[..open].trim_end();
+    if called.is_empty() || !called.chars().all(name) {
+        return false;
+    }
+    let mut depth = 0usize;
+    let mut quote = None;
+    let mut escaped = false;
+    for (at, c) in text[open..].char_indices() {
+        match (quote, c) {
+            (Some(_), _) if escaped => escaped = false,
+            (Some(_), '\\') => escaped = true,
+            (Some(open), c) if open == c => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => quote = Some(c),
+            (None, '(' | '[' | '{') => depth += 1,
+            (None, ')' | ']' | '}') => {
+                depth = depth.saturating_sub(1);
+                if depth == 0 {
+                    return open + at + 1 == text.len();
+                }
+            }
+            _ => {}
+        }
+    }
+    // What does not end is for the parser to complain about.
+    true
+}
+
 struct Reader<'t> {
     text: &'t str,
     masked: Vec<u8>,
@@ -207,9 +241,30 @@ impl<'t> Reader<'t> {
         }
     }
 
+    /// `{% do x if y %}`: the parser takes calls alone, and any expression where one is printed.
+    fn mask_do(&mut self, tag: &Tag<'t>) {
+        let content = &self.text[tag.word_end..tag.content_end];
+        if content.trim().is_empty() || is_call(content.trim()) {
+            return;
+        }
+        self.masked[tag.start + 1] = b'{';
+        self.masked[tag.end - 2] = b'}';
+        for at in tag.word_end - tag.word.len()..tag.word_end {
+            self.masked[at] = b' ';
+        }
+        for at in [tag.start + 2, tag.end - 3] {
+            if self.masked[at] == b'+' {
+                self.masked[at] = b' ';
+            }
+        }
+    }
+
     /// Where to read on; `None` when the rest of the text belongs to an unclosed block.
     fn handle(&mut self, tag: Tag<'t>) -> Option<usize> {
         self.mask_colon(&tag);
+        if tag.word == "do" {
+            self.mask_do(&tag);
+        }
         if let Some(kind) = kind(tag.word) {
             if matches!(kind, BlockKind::Raw | BlockKind::Docs) {
                 return self.verbatim(kind, tag);
