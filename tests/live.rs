@@ -236,7 +236,11 @@ fn mistakes_say_where() {
     ];
     let (_, templates) = compiled(&files);
     let memory = Memory::new("");
-    let said = |id: &str| templates.compile(id, &run(), None, &memory).unwrap_err();
+    let said = |id: &str| {
+        templates
+            .compile(id, &run(), None, &memory)
+            .expect_err("it is refused")
+    };
     let message = said("model.shop.m");
     assert!(
         message.contains("nope") && message.contains("models/m.sql:2"),

@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn what_is_missing_is_named() {
         let said = |profile: &str, target: Option<&str>| {
-            read_profile(TEXT, profile, target, &context(&[])).unwrap_err()
+            read_profile(TEXT, profile, target, &context(&[])).expect_err("it is refused")
         };
         assert!(said("shopp", None).contains("did you mean `shop`?"));
         assert!(said("shop", Some("prod")).contains("`postgres`"));

@@ -203,7 +203,7 @@ fn now_utc() -> NaiveDateTime {
         .unwrap_or_default();
     let seconds = i64::try_from(since.as_secs()).unwrap_or(0);
     // Python's clock tells microseconds.
-    let nanos = since.subsec_nanos() / 1000 * 1000;
+    let nanos = since.subsec_micros() * 1000;
     DateTime::from_timestamp(seconds, nanos)
         .unwrap_or_default()
         .naive_utc()
