@@ -3,6 +3,7 @@
 mod cache;
 mod cli;
 mod compat;
+mod dbt;
 mod existing;
 mod http;
 mod in_use;

@@ -52,6 +52,9 @@ pub(crate) fn run(
     let (status, message) = if test.severity == Severity::Error && errs == Some(true) {
         let message = format!("{got}, configured to fail if {}", test.error_if);
         (Status::Fail, Some(message))
+    } else if warns == Some(true) && run.options.warn_error {
+        let message = format!("{got}, configured to fail if {}", test.warn_if);
+        (Status::Fail, Some(message))
     } else if warns == Some(true) {
         let message = format!("{got}, configured to warn if {}", test.warn_if);
         (Status::Warn, Some(message))

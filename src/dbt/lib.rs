@@ -100,7 +100,11 @@ pub fn run(
     observer.between();
     if !graph.on_run_end.is_empty() {
         let mut facts = options.facts.clone();
-        facts.results = results.iter().map(NodeResult::for_templates).collect();
+        facts.results = results
+            .iter()
+            .filter(|result| result.kind != "operation")
+            .map(NodeResult::for_templates)
+            .collect();
         let connection = database.connect()?;
         results.extend(run_hooks::run(
             &connection,

@@ -50,6 +50,8 @@ pub struct Options {
     pub empty: bool,
     /// Failing rows of every test are kept.
     pub store_failures: bool,
+    /// A warning is a failure.
+    pub warn_error: bool,
     /// Bounds of microbatch models.
     pub event_time_start: Option<Moment>,
     pub event_time_end: Option<Moment>,

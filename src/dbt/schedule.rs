@@ -270,6 +270,11 @@ impl<'a> Progress<'a> {
         let Some(reason) = self.reason_to_skip(place) else {
             return false;
         };
+        // Unit tests that a failure keeps from running are no results for dbt.
+        if self.stopped && self.shared.plan.items[place].kind() == "unit_test" {
+            self.pass_on(place);
+            return true;
+        }
         self.finish(
             place,
             Outcome::of(Status::Skipped, Some(reason)),
@@ -303,6 +308,11 @@ impl<'a> Progress<'a> {
         let result = NodeResult::new(plan.items[place], outcome, timing);
         self.observer.finished(place + 1, plan.items.len(), &result);
         self.results[place] = Some(result);
+        self.pass_on(place);
+    }
+
+    fn pass_on(&mut self, place: usize) {
+        let plan = self.shared.plan;
         for &next in &plan.releases[place] {
             self.waits_for[next] -= 1;
             if self.waits_for[next] == 0 {

@@ -49,6 +49,9 @@ pub(crate) struct Args {
     pub(super) fail_fast: bool,
     #[arg(long = "no-fail-fast", global = true, hide = true)]
     no_fail_fast: bool,
+    /// Take warnings of tests for failures
+    #[arg(long, global = true, env = "DBT_WARN_ERROR")]
+    pub(super) warn_error: bool,
     /// How many nodes may run at once
     #[arg(long, global = true)]
     pub(super) threads: Option<usize>,
@@ -92,8 +95,6 @@ struct Ignored {
     no_send_anonymous_usage_stats: bool,
     #[arg(long, global = true, hide = true)]
     show_all_deprecations: bool,
-    #[arg(long, global = true, hide = true)]
-    warn_error: bool,
     #[arg(long, global = true, hide = true)]
     warn_error_options: Option<String>,
     #[arg(long, global = true, hide = true)]

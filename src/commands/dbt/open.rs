@@ -228,6 +228,7 @@ impl Opened {
             database: self.session.database(),
             setup: self.setup(),
             fail_fast: args.fail_fast,
+            warn_error: args.warn_error,
             threads: args
                 .threads
                 .or(self.target.as_ref().and_then(|target| target.threads))

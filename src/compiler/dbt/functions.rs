@@ -193,7 +193,10 @@ pub(super) fn call(
             session.changes();
             Value::from(false)
         }
-        "should_store_failures" | "dbt.should_store_failures" => Value::from(false),
+        "should_store_failures" | "dbt.should_store_failures" => {
+            let own = super::context::configured(session, "store_failures");
+            Value::from(own.is_some_and(|value| value.is_true()))
+        }
         "fromyaml" => {
             let text = args.need(0, "value", path)?;
             match serde_yaml::from_str::<Json>(&text) {

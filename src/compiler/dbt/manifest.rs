@@ -129,6 +129,32 @@ pub(crate) fn graph_value(graph: &DbtGraph, database: &str) -> Json {
         .filter(|node| node.kind() != NodeKind::UnitTest)
         .map(|node| (node.unique_id.clone(), node_value(node, database)))
         .collect();
+    let mut nodes = nodes;
+    for (when, hooks) in [
+        ("on-run-start", &graph.on_run_start),
+        ("on-run-end", &graph.on_run_end),
+    ] {
+        for (i, sql) in hooks.iter().enumerate() {
+            let name = format!("{}-{when}-{i}", graph.project);
+            let id = format!("operation.{}.{name}", graph.project);
+            let value = json!({
+                "unique_id": id,
+                "name": name,
+                "resource_type": "operation",
+                "package_name": graph.project,
+                "path": format!("hooks/{name}.sql"),
+                "original_file_path": "./dbt_project.yml",
+                "fqn": [graph.project, "hooks", name],
+                "alias": name,
+                "tags": [when],
+                "depends_on": {"nodes": [], "macros": []},
+                "config": {"enabled": true, "materialized": "view"},
+                "raw_code": sql,
+                "index": i,
+            });
+            nodes.insert(id, value);
+        }
+    }
     let sources: Map<String, Json> = graph
         .sources
         .iter()

@@ -443,7 +443,9 @@ fn builtin(input: &TestInput<'_>, problems: &mut Vec<Problem>) -> Option<String>
             "select\n    {column} as unique_field,\n    count(*) as n_records\n\nfrom {{{{ __model }}}}\nwhere {column} is not null\ngroup by {column}\nhaving count(*) > 1"
         ),
         "not_null" => {
-            format!("\n\nselect {column}\nfrom {{{{ __model }}}}\nwhere {column} is null")
+            let columns =
+                format!("{{% if should_store_failures() %}}*{{% else %}}{column}{{% endif %}}");
+            format!("\n\nselect {columns}\nfrom {{{{ __model }}}}\nwhere {column} is null")
         }
         "accepted_values" => {
             let quoted = test.args.get("quote") != Some(&Json::Bool(false));

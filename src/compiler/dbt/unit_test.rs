@@ -244,6 +244,9 @@ fn cell(value: &Json, ty: &str) -> String {
     };
     match ty {
         "" => text,
+        // dbt's names: it gives texts a length, except where one is written.
+        "VARCHAR" if value.is_string() => format!("cast({text} as character varying)"),
+        "VARCHAR" => format!("cast({text} as character varying(256))"),
         ty => format!("cast({text} as {ty})"),
     }
 }

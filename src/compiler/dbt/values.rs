@@ -126,14 +126,15 @@ fn walk(value: &Json, facts: &Arc<Facts>, pointer: &str, problems: &mut Vec<Prob
         Json::Object(map) => Json::Object(
             map.iter()
                 .map(|(key, item)| {
-                    // Hooks are SQL templates: they are rendered when they run.
+                    // SQL templates are rendered when they run.
                     let key_pointer = mxcp_syntax::yaml::join_pointer(pointer, key);
                     let hook = key.trim_start_matches('+').replace('_', "-");
-                    let item = if matches!(hook.as_str(), "pre-hook" | "post-hook") {
-                        item.clone()
-                    } else {
-                        walk(item, facts, &key_pointer, problems)
-                    };
+                    let item =
+                        if matches!(hook.as_str(), "pre-hook" | "post-hook" | "loaded-at-query") {
+                            item.clone()
+                        } else {
+                            walk(item, facts, &key_pointer, problems)
+                        };
                     (key.clone(), item)
                 })
                 .collect(),

@@ -352,7 +352,10 @@ impl LiveTemplates {
             })?,
             None => Vec::new(),
         };
-        fixture_sql(rows, &columns, &name)
+        Ok(format!(
+            "-- Fixture for {name}\n{}",
+            fixture_sql(rows, &columns, &name)?
+        ))
     }
 
     /// The package and name of a materialisation's macro.
@@ -502,6 +505,8 @@ impl Templates for LiveTemplates {
             }
             let output = render_live(&self.world, &link, &live.text, &work)?;
             let sql = self.inlined(&link, &output, run, &work.replaced)?;
+            // As dbt meets them in the template.
+            order.sort_by_key(|name| output.text.find(&cte_name(name)).unwrap_or(usize::MAX));
             // Ephemeral models that are no inputs may read the inputs, so these come first.
             let actual = inject(&sql, &order, &|name| fixtures.get(name));
             let columns = described(&link, &format!("({actual})"))?;

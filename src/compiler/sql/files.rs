@@ -11,6 +11,7 @@ use crate::Db;
 use crate::documents::{DocumentKind, endpoint_def, endpoint_files, files_of, python_module};
 use crate::inputs::Settings;
 use crate::lower::endpoint::Language;
+use crate::models::render_model;
 
 /// A firewall over the environment.
 #[salsa::tracked(returns(ref))]
@@ -26,6 +27,10 @@ pub fn project_file_reads(db: &dyn Db) -> BTreeSet<FileRead> {
         if is_sql && let Some(Ok((text, _))) = endpoint_source(db, file) {
             found.extend(file_reads(text));
         }
+    }
+    // A source of dbt may stand for a file.
+    for file in files_of(db, |kind| kind == DocumentKind::DbtModel) {
+        found.extend(file_reads(&render_model(db, file).sql));
     }
     let is_code = |kind: DocumentKind| matches!(kind, DocumentKind::Python | DocumentKind::Other);
     for file in files_of(db, is_code) {

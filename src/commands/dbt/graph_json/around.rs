@@ -111,6 +111,16 @@ impl Writer<'_> {
                 "filter": freshness.filter,
             })
         });
+        // dbt's empty rule, where no table of the source has one.
+        let ruled = self
+            .graph
+            .sources
+            .iter()
+            .any(|other| other.source == source.source && other.freshness.is_some());
+        let freshness = freshness.or_else(|| {
+            let none = || age(&None);
+            (!ruled).then(|| json!({"warn_after": none(), "error_after": none(), "filter": null}))
+        });
         let field = source
             .freshness
             .as_ref()
