@@ -131,7 +131,11 @@ pub fn compile_generic(input: &TestInput<'_>, resolver: &dyn Resolver) -> Compil
         Some(namespace) => format!("{namespace}.{}", test.test),
         None => test.test.clone(),
     });
-    out.spec.column.clone_from(&test.column);
+    let quoted = test.args.get("column_name").and_then(Json::as_str);
+    out.spec.column = test
+        .column
+        .as_ref()
+        .map(|name| quoted.unwrap_or(name).to_owned());
     out.spec.attached_to = input.attached_to.map(str::to_owned);
     out.spec.arguments = keywords(test, input.on).into_iter().collect();
 
