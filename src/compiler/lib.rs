@@ -31,5 +31,5 @@ pub fn is_source_file(path: &str) -> bool {
     matches!(
         mxcp_base::paths::extension(path),
         "yml" | "yaml" | "sql" | "py" | "csv" | "md"
-    )
+    ) || path == models::IGNORE_FILE
 }

@@ -75,7 +75,7 @@ pub(super) fn manifest(opened: &Opened) -> Value {
         "metrics": {},
         "groups": {},
         "selectors": graph.selectors,
-        "disabled": {},
+        "disabled": writer.disabled(),
         "parent_map": parents,
         "child_map": children,
         "group_map": groups,
@@ -180,6 +180,29 @@ impl<'a> Writer<'a> {
         })
     }
 
+    fn in_package<'p>(&'p self, path: &'p str) -> &'p str {
+        mxcp_compiler::models::in_package(&self.opened.session.db, path).1
+    }
+
+    fn disabled(&self) -> Value {
+        let mut found = Map::new();
+        for node in mxcp_compiler::models::disabled(&self.opened.session.db) {
+            let kind = node.unique_id.split('.').next().unwrap_or_default();
+            let entry = json!([{
+                "unique_id": node.unique_id,
+                "name": node.name,
+                "resource_type": kind,
+                "package_name": node.package,
+                "path": below_root(&node.path),
+                "original_file_path": node.path,
+                "fqn": node.fqn,
+                "config": {"enabled": false},
+            }]);
+            found.insert(node.unique_id.clone(), entry);
+        }
+        Value::Object(found)
+    }
+
     fn node(&self, node: &Node) -> Value {
         let kind = node.kind();
         let database = node
@@ -214,8 +237,8 @@ impl<'a> Writer<'a> {
             "name": node.name,
             "resource_type": kind.as_str(),
             "package_name": node.package,
-            "path": below_root(&node.path),
-            "original_file_path": node.path,
+            "path": below_root(self.in_package(&node.path)),
+            "original_file_path": self.in_package(&node.path),
             "unique_id": node.unique_id,
             "fqn": node.fqn,
             "alias": alias,
@@ -228,7 +251,10 @@ impl<'a> Writer<'a> {
             "group": node.config.get("group").cloned().unwrap_or(Value::Null),
             "docs": {"show": true, "node_color": null},
             "patch_path": self.opened.ecosystem.patches.get(&node.unique_id)
-                .map(|path| format!("{}://{path}", node.package)),
+                .map(|path| {
+                    let (package, path) = mxcp_compiler::models::in_package(&self.opened.session.db, path);
+                    format!("{package}://{path}")
+                }),
             "build_path": null,
             "unrendered_config": {},
             "created_at": self.created_at,

@@ -131,7 +131,11 @@ pub fn compile_generic(input: &TestInput<'_>, resolver: &dyn Resolver) -> Compil
         Some(namespace) => format!("{namespace}.{}", test.test),
         None => test.test.clone(),
     });
-    out.spec.column.clone_from(&test.column);
+    let quoted = test.args.get("column_name").and_then(Json::as_str);
+    out.spec.column = test
+        .column
+        .as_ref()
+        .map(|name| quoted.unwrap_or(name).to_owned());
     out.spec.attached_to = input.attached_to.map(str::to_owned);
     out.spec.arguments = keywords(test, input.on).into_iter().collect();
 
@@ -154,10 +158,11 @@ pub fn compile_generic(input: &TestInput<'_>, resolver: &dyn Resolver) -> Compil
         resolver,
     );
     out.template = Some((template.text, template.extra.into_iter().collect()));
-    let set = rendered.config.clone();
+    // The macro configures its test, say how failures are counted; what is written at the test outranks that.
+    let mut set = rendered.config.clone();
+    set.retain(|key, _| !test.config.contains_key(key));
     take(&mut out, rendered, Some(&at));
     if !set.is_empty() {
-        // The test's macro configures it, say how failures are counted.
         super::config::merge(&mut out.config, set);
         let known = out.spec;
         out.spec = TestSpec {
@@ -313,7 +318,15 @@ fn template(
             .push_str(&format!("{{% set __model = {relation} %}}")),
     }
     for (name, value) in &test.args {
-        argument(&mut out, name, value);
+        match value {
+            Json::Array(_) | Json::Object(_) => {
+                let pointer = test.place_of(name);
+                let (value, mut found) = render_yaml(value, &yaml_context(input), &pointer);
+                problems.append(&mut found);
+                argument(&mut out, name, &value);
+            }
+            _ => argument(&mut out, name, value),
+        }
     }
     out.text.push_str(&body);
     // Keeps the white space before it from being stripped with the file's end.
@@ -610,16 +623,19 @@ fn fqn(input: &TestInput<'_>, name: &str) -> Vec<String> {
         .collect()
 }
 
-fn config(input: &TestInput<'_>, fqn: &[String], problems: &mut Vec<Problem>) -> Map<String, Json> {
-    let context = YamlContext {
+fn yaml_context(input: &TestInput<'_>) -> YamlContext {
+    YamlContext {
         package: input.package.to_owned(),
         vars: input.vars.clone(),
         target: input.target.clone(),
         macros: input.macros.clone(),
-    };
+    }
+}
+
+fn config(input: &TestInput<'_>, fqn: &[String], problems: &mut Vec<Problem>) -> Map<String, Json> {
     let own = Json::Object(input.test.config.clone());
     let pointer = join_pointer(&input.test.place.pointer, "config");
-    let (own, mut found) = render_yaml(&own, &context, &pointer);
+    let (own, mut found) = render_yaml(&own, &yaml_context(input), &pointer);
     problems.append(&mut found);
     let own = match own {
         Json::Object(map) => map,

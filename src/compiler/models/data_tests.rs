@@ -194,11 +194,17 @@ fn test_node(db: &dyn Db, file: SourceFile, test: &CompiledTest) -> Node {
             "unique_id": test.unique_id, "tags": test.tags,
         });
         let made = custom_name("generate_schema_name", Some(schema), &node, &context);
+        let short = (test.short_name != test.name).then_some(test.short_name.as_str());
+        let alias = text("alias").or(short);
+        let named = custom_name("generate_alias_name", alias, &node, &context);
         RelationName::in_schema(
             made.ok().flatten().unwrap_or_else(|| {
                 crate::dbt::config::schema_name(&context.target.schema, Some(schema))
             }),
-            text("alias").unwrap_or(&test.short_name),
+            named
+                .ok()
+                .flatten()
+                .unwrap_or_else(|| alias.unwrap_or(&test.short_name).to_owned()),
         )
     });
     Node {

@@ -64,6 +64,9 @@ pub fn dbt_kind(db: &dyn Db, path: &str) -> Option<DocumentKind> {
     if let Some(package) = package_of(db, path) {
         return kind_in(&package.def, path.strip_prefix(package.dir.as_str())?);
     }
+    if super::ignored::is_ignored(db, path) {
+        return None;
+    }
     kind_in(def, path)
 }
 

@@ -68,6 +68,11 @@ pub(crate) fn project_of<'a>(db: &'a dyn Db, path: &'a str) -> Option<(&'a Proje
     }
 }
 
+/// The package that a file belongs to, and the file's path in it.
+pub fn in_package<'a>(db: &'a dyn Db, path: &'a str) -> (&'a str, &'a str) {
+    project_of(db, path).map_or(("", path), |(def, path)| (def.name.as_str(), path))
+}
+
 /// The name of the package that a file belongs to.
 pub(crate) fn package_name<'a>(db: &'a dyn Db, path: &'a str) -> &'a str {
     project_of(db, path).map_or("", |(def, _)| def.name.as_str())

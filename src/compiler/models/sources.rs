@@ -44,6 +44,36 @@ pub(super) fn source_nodes(db: &dyn Db) -> Vec<Source> {
     found
 }
 
+/// The tables of a property file that are switched off.
+pub(super) fn disabled_sources(db: &dyn Db, file: SourceFile) -> Vec<super::Disabled> {
+    let Some(project) = dbt_project(db) else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for source in sources(db, file) {
+        for table in &source.tables {
+            let mut fqn = folders(db, file.path(db));
+            let Some(package) = fqn.first().cloned() else {
+                continue;
+            };
+            fqn.extend([source.name.clone(), table.name.clone()]);
+            let mut own = source.config.clone();
+            crate::dbt::config::merge(&mut own, table.config.clone());
+            let resolved = resolve(Resource::Source, &project.def, &fqn, &own, &Map::new());
+            if !resolved.0.enabled {
+                found.push(super::Disabled {
+                    unique_id: format!("source.{package}.{}.{}", source.name, table.name),
+                    name: table.name.clone(),
+                    path: super::in_package(db, file.path(db)).1.to_owned(),
+                    package,
+                    fqn,
+                });
+            }
+        }
+    }
+    found
+}
+
 fn source_node(
     db: &dyn Db,
     file: SourceFile,
