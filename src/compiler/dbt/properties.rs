@@ -94,6 +94,8 @@ pub struct TestProps {
     pub description: Option<String>,
     /// The column it is declared under.
     pub column: Option<String>,
+    /// Tags of that column.
+    pub column_tags: Vec<String>,
     /// Arguments for the test's macro, `column_name` included.
     pub args: Map<String, Json>,
     /// Test configuration: `severity`, `where`, `limit`, `warn_if`, `error_if`, …
@@ -309,10 +311,15 @@ fn columns(reader: &mut Reader, list: &Cursor<'_>) -> Vec<ColumnProps> {
                     if let Some(Json::Object(meta)) = config.get("meta") {
                         column.meta.extend(meta.clone());
                     }
+                    let tags = super::printed::listed_texts(config.get("tags"));
+                    column.tags.extend(tags);
                 }
                 "tests" | "data_tests" => column.tests.extend(tests(reader, &value, Some(&name))),
                 _ => {}
             }
+        }
+        for test in &mut column.tests {
+            test.column_tags.clone_from(&column.tags);
         }
         if column.quote {
             // Tests see the name the way SQL has to write it.

@@ -137,6 +137,9 @@ pub fn compile_generic(input: &TestInput<'_>, resolver: &dyn Resolver) -> Compil
         .as_ref()
         .map(|name| quoted.unwrap_or(name).to_owned());
     out.spec.attached_to = input.attached_to.map(str::to_owned);
+    out.tags.extend(test.column_tags.iter().cloned());
+    out.tags.sort();
+    out.tags.dedup();
     out.spec.arguments = keywords(test, input.on).into_iter().collect();
 
     let Some(template) = template(input, &config, &mut out.problems) else {
