@@ -7,7 +7,7 @@ ifdef CARGO_TARGET_DIR
 MXCP = $(CARGO_TARGET_DIR)/debug/mxcp
 endif
 
-.PHONY: setup build demo test differential corpus agreement hostile conformance dbt-oracle dbt-killed lint fmt bench bench-dbt clean
+.PHONY: setup build demo test differential corpus agreement hostile conformance chaos dbt-oracle dbt-killed lint fmt bench bench-dbt clean
 
 ## Python with a shared libpython, the virtual environment, the prebuilt DuckDB library
 setup:
@@ -57,6 +57,10 @@ lint: setup
 
 fmt:
 	@$(CARGO) fmt --all
+
+## A minute of edits, signals and vanishing clients while tools are called: no call may fail
+chaos: build
+	@.venv/bin/python tests/chaos/run.py $(MXCP) $(CHAOS)
 
 ## The official conformance suite of the protocol, both requirement sets; needs npm
 conformance: build
