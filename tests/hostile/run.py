@@ -229,8 +229,17 @@ def files(port, outside, megabytes):
     yield "a manifest of garbage", {"target/mxcp/manifest.json": "[" * 100000}
     yield "many files", {f"tools/many_{i}.yml": f"mxcp: 1\ntool:\n  name: many_{i}\n  source: {{code: SELECT {i} AS a}}\n" for i in range(3000)}
 
+    def clear(root, name):
+        """What a build before may have left there."""
+        place = root / name
+        if place.is_dir() and not place.is_symlink():
+            shutil.rmtree(place)
+        elif place.exists() or place.is_symlink():
+            place.unlink()
+        return place
+
     def link(name, to):
-        return lambda root: (root / name).symlink_to(to)
+        return lambda root: clear(root, name).symlink_to(to)
 
     yield "a link to endless zeros", link("tools/hostile.yml", "/dev/zero")
     yield "a link to /etc", link("tools/etc", "/etc")
@@ -240,19 +249,19 @@ def files(port, outside, megabytes):
     yield "a pipe", lambda root: os.mkfifo(root / "tools/hostile.yml")
     yield "a directory with the name of a file", lambda root: (root / "tools/hostile.yml").mkdir()
     yield "deep folders", lambda root: os.makedirs(root / "tools" / "/".join(["d"] * 800))
-    yield "an output folder that leads out", lambda root: (root / "target").symlink_to(outside)
+    yield "an output folder that leads out", link("target", outside)
     yield "a file that cannot be read", lambda root: ((root / "tools/hostile.yml").write_text(head), os.chmod(root / "tools/hostile.yml", 0))
     yield "a cache of garbage", {".mxcp/cache/answers": os.urandom(100000)}
     yield "a cache of another version", {".mxcp/cache/answers": "mxcp-cache 0 0.0.0 0\n" + "0" * 32 + " 0 " + "0" * 16 + " []\n"}
     yield "a large cache", {".mxcp/cache/answers": b"0" * big * 2}
-    yield "a cache that is a folder", lambda root: os.makedirs(root / ".mxcp/cache/answers/x")
+    yield "a cache that is a folder", lambda root: os.makedirs(clear(root, ".mxcp") / "cache/answers/x")
     yield "a cache folder that is a file", {".mxcp": "x"}
-    yield "a cache folder that cannot be written", lambda root: (os.makedirs(root / ".mxcp/cache"), os.chmod(root / ".mxcp/cache", 0o500), os.chmod(root / ".mxcp", 0o500))
+    yield "a cache folder that cannot be written", lambda root: (os.makedirs(clear(root, ".mxcp") / "cache"), os.chmod(root / ".mxcp/cache", 0o500), os.chmod(root / ".mxcp", 0o500))
     yield "a cache folder that leads out", link(".mxcp", outside)
-    yield "a cache that leads out", lambda root: (os.makedirs(root / ".mxcp"), (root / ".mxcp/cache").symlink_to(outside))
-    yield "answers that lead out", lambda root: (os.makedirs(root / ".mxcp/cache"), (root / ".mxcp/cache/answers").symlink_to(outside / "canary"))
-    yield "answers that are a pipe", lambda root: (os.makedirs(root / ".mxcp/cache"), os.mkfifo(root / ".mxcp/cache/answers"))
-    yield "answers without an end", lambda root: (os.makedirs(root / ".mxcp/cache"), (root / ".mxcp/cache/answers").symlink_to("/dev/zero"))
+    yield "a cache that leads out", lambda root: (os.makedirs(clear(root, ".mxcp")), (root / ".mxcp/cache").symlink_to(outside))
+    yield "answers that lead out", lambda root: (os.makedirs(clear(root, ".mxcp") / "cache"), (root / ".mxcp/cache/answers").symlink_to(outside / "canary"))
+    yield "answers that are a pipe", lambda root: (os.makedirs(clear(root, ".mxcp") / "cache"), os.mkfifo(root / ".mxcp/cache/answers"))
+    yield "answers without an end", lambda root: (os.makedirs(clear(root, ".mxcp") / "cache"), (root / ".mxcp/cache/answers").symlink_to("/dev/zero"))
     yield "a database of garbage", lambda root: (root / "shop.duckdb").write_bytes(os.urandom(100000))
 
 
