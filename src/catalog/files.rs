@@ -37,6 +37,32 @@ const READERS: [&str; 9] = [
     "read_json_objects",
 ];
 
+/// Whether a text can have anything for [`file_reads`] at all: most have not, and are spared the rest.
+#[must_use]
+pub fn may_read_files(text: &str) -> bool {
+    const SIGNS: [&str; 17] = [
+        "read_",
+        "parquet_scan",
+        ".csv",
+        ".tsv",
+        ".txt",
+        ".parquet",
+        ".json",
+        ".ndjson",
+        ".gz",
+        ".zst",
+        ".xlsx",
+        ".avro",
+        ".db",
+        ".duckdb",
+        ".vortex",
+        "from '",
+        "join '",
+    ];
+    let text = text.to_ascii_lowercase();
+    SIGNS.iter().any(|sign| text.contains(sign))
+}
+
 /// The local files that a text reads by constant names.
 #[must_use]
 pub fn file_reads(sql: &str) -> Vec<FileRead> {

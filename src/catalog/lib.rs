@@ -40,7 +40,7 @@ pub use details::{
     Change, ChangeKind, Conflict, Constant, ConstantKind, Details, Item, ParameterUse, Rows,
     TextPlace, TextUse, UnusedCte, UsePlace,
 };
-pub use files::{FileRead, describe_files, file_reads, with_relations};
+pub use files::{FileRead, describe_files, file_reads, may_read_files, with_relations};
 pub use introspect::{IntrospectError, introspect, snapshot_from_ddl};
 pub use lineage::{How, Lineage, OutputColumn, SourceColumn, Sources};
 pub use request::{

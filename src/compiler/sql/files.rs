@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mxcp_artifact::Column;
-use mxcp_base::paths;
-use mxcp_catalog::{FileRead, file_reads};
+use mxcp_base::{SourceFile, paths};
+use mxcp_catalog::{FileRead, file_reads, may_read_files};
 
 use super::endpoint_source;
 use crate::Db;
-use crate::documents::{DocumentKind, endpoint_def, endpoint_files, files_of, python_module};
+use crate::documents::{
+    DocumentKind, document_kind, endpoint_def, endpoint_files, files_of, python_module,
+};
 use crate::inputs::Settings;
 use crate::lower::endpoint::Language;
 use crate::models::render_model;
@@ -23,13 +25,22 @@ pub fn file_columns(db: &dyn Db) -> BTreeMap<String, Vec<Column>> {
 pub fn project_file_reads(db: &dyn Db) -> BTreeSet<FileRead> {
     let mut found = BTreeSet::new();
     for file in endpoint_files(db).iter().copied() {
+        let text = file.text(db);
+        // What stands in a file of its own has to be looked up there.
+        if !may_read_files(text) && !text.contains("file") {
+            continue;
+        }
         let is_sql = endpoint_def(db, file).is_some_and(|def| def.language == Language::Sql);
         if is_sql && let Some(Ok((text, _))) = endpoint_source(db, file) {
             found.extend(file_reads(text));
         }
     }
     // A source of dbt may stand for a file.
-    for file in files_of(db, |kind| kind == DocumentKind::DbtModel) {
+    let of_models = |kind| matches!(kind, DocumentKind::DbtModel | DocumentKind::DbtProperties);
+    let models = files_of(db, of_models);
+    let any = models.iter().any(|file| may_read_files(file.text(db)));
+    let is_model = |file: &SourceFile| document_kind(db, *file) == DocumentKind::DbtModel;
+    for file in models.into_iter().filter(|file| any && is_model(file)) {
         found.extend(file_reads(&render_model(db, file).sql));
     }
     let is_code = |kind: DocumentKind| matches!(kind, DocumentKind::Python | DocumentKind::Other);
