@@ -20,6 +20,8 @@ use crate::relations::{RelationKey, RelationSchema, relation_schema};
 pub mod files;
 mod late;
 
+pub(crate) use late::CORE_EXTENSIONS;
+
 /// An SQL text as a query key.
 #[salsa::interned(debug)]
 pub struct SqlText<'db> {

@@ -5,36 +5,15 @@ use mxcp_base::{SourceFile, codes, suggest};
 use crate::Db;
 use crate::documents::parse_yaml;
 use crate::finding::{Anchor, Finding};
+use crate::sql::CORE_EXTENSIONS;
+
+/// Extensions that DuckDB offers beside those whose functions it knows by name.
+const WITHOUT_KNOWN_FUNCTIONS: [&str; 2] = ["ui", "unity_catalog"];
 
 /// The extensions that DuckDB offers itself; all others come from a repository that is named.
-const CORE_EXTENSIONS: [&str; 26] = [
-    "autocomplete",
-    "avro",
-    "aws",
-    "azure",
-    "core_functions",
-    "delta",
-    "ducklake",
-    "encodings",
-    "excel",
-    "fts",
-    "httpfs",
-    "iceberg",
-    "icu",
-    "inet",
-    "jemalloc",
-    "json",
-    "mysql",
-    "parquet",
-    "postgres",
-    "spatial",
-    "sqlite",
-    "tpcds",
-    "tpch",
-    "ui",
-    "unity_catalog",
-    "vss",
-];
+fn offered() -> impl Iterator<Item = &'static str> {
+    CORE_EXTENSIONS.into_iter().chain(WITHOUT_KNOWN_FUNCTIONS)
+}
 
 // What is listed twice, and extensions whose name is a slip.
 pub(super) fn check_lists(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
@@ -62,11 +41,11 @@ pub(super) fn check_lists(db: &dyn Db, file: SourceFile, findings: &mut Vec<Find
                 );
             }
             seen.push(name);
-            let known = CORE_EXTENSIONS.iter().any(|e| e.eq_ignore_ascii_case(name));
+            let known = offered().any(|e| e.eq_ignore_ascii_case(name));
             if list == "extensions"
                 && !known
                 && item.get("repo").is_none()
-                && let Some(near) = suggest::nearest(name, CORE_EXTENSIONS)
+                && let Some(near) = suggest::nearest(name, offered())
             {
                 findings.push(
                     Finding::new(

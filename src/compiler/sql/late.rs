@@ -147,7 +147,7 @@ const BUILTIN_TYPES: [&str; 38] = [
 ];
 
 /// Extensions whose functions the engine knows by name without loading them.
-const CORE_EXTENSIONS: [&str; 25] = [
+pub(crate) const CORE_EXTENSIONS: [&str; 25] = [
     "autocomplete",
     "avro",
     "aws",
