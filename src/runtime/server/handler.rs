@@ -209,8 +209,18 @@ impl Server {
             .ok_or_else(|| ErrorData::internal_error("the tool is gone", None))?;
         let name = endpoint.id();
         let arguments = request.arguments.unwrap_or_default();
-        let seal = self.seal("tools/call", name, &arguments)?;
-        let answers = seal.answers(request.request_state.as_deref(), request.input_responses)?;
+        // Only Python asks; the other calls are spared the seal.
+        let asks = matches!(endpoint.body, Body::Python(_)) || request.request_state.is_some();
+        let seal = match asks {
+            true => Some(self.seal("tools/call", name, &arguments)?),
+            false => None,
+        };
+        let answers = match &seal {
+            Some(seal) => {
+                seal.answers(request.request_state.as_deref(), request.input_responses)?
+            }
+            None => BTreeMap::new(),
+        };
         let (caller, inbox, outbox) = self.caller(context, Some(endpoint), answers);
         let mut call = Call::new(EndpointKind::Tool, name, arguments);
         call.caller = caller;
@@ -236,12 +246,13 @@ impl Server {
         {
             return Err(error);
         }
-        Ok(
-            match outbox.and_then(|outbox| outbox.input_required(&seal)) {
-                Some(required) => required.into(),
-                None => result.into(),
-            },
-        )
+        let required = outbox
+            .zip(seal)
+            .and_then(|(outbox, seal)| outbox.input_required(&seal));
+        Ok(match required {
+            Some(required) => required.into(),
+            None => result.into(),
+        })
     }
 
     async fn call_sql_tool(
