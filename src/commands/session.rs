@@ -13,9 +13,7 @@ use mxcp_base::{Content, Diagnostic, FileSet, OsSystem, Severity, System as _, c
 use mxcp_catalog::{CachedBinder, DuckDbBinder, IntrospectError, describe_files, introspect};
 use mxcp_compiler::diagnostics::{file_diagnostics, project_diagnostics};
 use mxcp_compiler::documents::{site, unread_sources};
-use mxcp_compiler::inputs::{
-    DatabaseProblem, DbtInputs, Environment, fingerprint, set_environment, set_profile,
-};
+use mxcp_compiler::inputs::{DatabaseProblem, DbtInputs, Environment, fingerprint};
 use mxcp_compiler::site::SITE_FILE;
 use mxcp_compiler::sql::files::project_file_reads;
 use mxcp_compiler::{CompilerDatabase, is_source_file};
@@ -76,7 +74,7 @@ impl Session {
         let chosen = profile
             .map(str::to_owned)
             .or_else(|| std::env::var("MXCP_PROFILE").ok().filter(|p| !p.is_empty()));
-        set_profile(&mut db, chosen.clone());
+        db.set_profile(chosen.clone());
         let config = config::load()?;
         let profile = chosen
             .or_else(|| site(&db).map(|site| site.profile.clone()))
@@ -99,7 +97,7 @@ impl Session {
     pub(crate) fn load_catalog(&mut self) {
         let project = site(&self.db).map_or_else(String::new, |site| site.project.clone());
         let environment = self.environment(&project);
-        set_environment(&mut self.db, environment);
+        self.db.set_environment(environment);
     }
 
     /// The file of the active profile's database.

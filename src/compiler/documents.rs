@@ -14,6 +14,7 @@ use crate::Db;
 use crate::lower::endpoint::{EndpointDef, lower_endpoint};
 use crate::lower::evals::{EvalSuite, lower_evals};
 use crate::site::{Paths, SITE_FILE, Site, lower_site};
+use crate::surface;
 
 /// A project-relative path as a query key.
 #[salsa::interned(debug)]
@@ -59,8 +60,12 @@ pub fn parse_yaml(db: &dyn Db, file: SourceFile) -> Arc<YamlFile> {
 }
 
 /// The site file's definitions; `None` when there is no site file.
-#[salsa::tracked(returns(as_ref))]
-pub fn site(db: &dyn Db) -> Option<Site> {
+pub fn site(db: &dyn Db) -> Option<&Site> {
+    surface::settled_site(db).as_ref()
+}
+
+#[salsa::tracked(returns(ref))]
+pub(crate) fn collect_site(db: &dyn Db) -> Option<Site> {
     let file = find_file(db, SITE_FILE)?;
     Some(lower_site(parse_yaml(db, file)))
 }

@@ -23,6 +23,7 @@ pub mod site;
 pub mod sql;
 pub mod startup;
 mod suppress;
+mod surface;
 
 pub use db::{CompilerDatabase, Db};
 

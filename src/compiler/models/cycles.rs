@@ -16,6 +16,7 @@ use crate::documents::{DocumentKind, document_kind};
 use crate::finding::{Anchor, Finding};
 use crate::relations::RelationKey;
 use crate::sql::{SqlText, analyze_sql};
+use crate::surface::on_loops;
 
 /// Findings about the dbt layer as a whole: snapshots that cannot be taken, and loops.
 pub fn check_project(db: &dyn Db, findings: &mut Vec<Finding>) {
@@ -49,7 +50,7 @@ pub(crate) fn is_on_loop(db: &dyn Db, file: SourceFile) -> bool {
 }
 
 #[salsa::tracked(returns(ref))]
-fn on_loops(db: &dyn Db) -> HashSet<SourceFile> {
+pub(crate) fn collect_on_loops(db: &dyn Db) -> HashSet<SourceFile> {
     let mut edges = references(db);
     // SQL may name the relation of a model without `ref`.
     for file in all_nodes(db) {

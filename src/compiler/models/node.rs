@@ -21,6 +21,7 @@ use crate::dbt::{
 };
 use crate::documents::{DocumentKind, document_kind, site};
 use crate::inputs::{Settings, dbt_inputs};
+use crate::surface::property_index;
 
 /// The folder below which every relation is made unless configured otherwise.
 const TARGET_SCHEMA: &str = "main";
@@ -40,9 +41,10 @@ fn entries(file: &PropertyFile, resource: Resource) -> &[ModelProps] {
     }
 }
 
-/// Which property files speak of which node of a package: names only, so that most edits stop here.
 #[salsa::tracked(returns(ref))]
-fn property_index(db: &dyn Db) -> BTreeMap<(String, Resource, String), Vec<SourceFile>> {
+pub(crate) fn collect_property_index(
+    db: &dyn Db,
+) -> BTreeMap<(String, Resource, String), Vec<SourceFile>> {
     let mut index: BTreeMap<_, Vec<SourceFile>> = BTreeMap::new();
     for file in property_files(db) {
         let entries_of = &properties(db, *file).0;
