@@ -50,6 +50,7 @@ pub enum DocumentKind {
     DbtSeed,
     DbtMacro,
     DbtTest,
+    DbtAnalysis,
     Other,
 }
 

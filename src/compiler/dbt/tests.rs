@@ -28,6 +28,11 @@ use mxcp_values::repr;
 pub enum Tested<'a> {
     /// A model, seed or snapshot.
     Node(&'a str),
+    /// One version of a model.
+    Version {
+        model: &'a str,
+        version: &'a str,
+    },
     Source {
         source: &'a str,
         table: &'a str,
@@ -60,6 +65,8 @@ pub struct CompiledTest {
     pub fqn: Vec<String>,
     pub enabled: bool,
     pub tags: Vec<String>,
+    /// Of a generic test, as written.
+    pub description: Option<String>,
     /// Mentions `__dbt__cte__…` where a parent is ephemeral; see [`super::ephemeral::inject`].
     pub sql: String,
     /// Package and name of every node it selects from, sorted.
@@ -117,6 +124,7 @@ pub fn compile_generic(input: &TestInput<'_>, resolver: &dyn Resolver) -> Compil
         fqn,
         enabled: config.get("enabled") != Some(&Json::Bool(false)),
         tags: texts(config.get("tags")),
+        description: test.description.clone(),
         sql: String::new(),
         refs: Vec::new(),
         sources: Vec::new(),
@@ -188,11 +196,12 @@ pub fn compile_singular(
     input: &RenderInput<'_>,
     project: &ProjectDef,
     fqn: &[String],
+    declared: &Map<String, Json>,
     resolver: &dyn Resolver,
 ) -> CompiledTest {
     let rendered = render(input, resolver);
     let (config, mut problems) =
-        resolve(Resource::Test, project, fqn, &Map::new(), &rendered.config);
+        resolve(Resource::Test, project, fqn, declared, &rendered.config);
     let mut out = CompiledTest {
         unique_id: format!("test.{}.{}", input.package, input.name),
         name: input.name.to_owned(),
@@ -200,6 +209,7 @@ pub fn compile_singular(
         fqn: fqn.to_vec(),
         enabled: config.enabled,
         tags: config.tags,
+        description: None,
         sql: String::new(),
         refs: Vec::new(),
         sources: Vec::new(),
@@ -301,6 +311,7 @@ fn template(
     };
     let relation = match input.on {
         Tested::Node(name) => format!("ref({})", repr::repr(&Json::String(name.to_owned()))),
+        Tested::Version { model, version } => reference_of(model, version),
         Tested::Source { source, table } => {
             let literal = |text: &str| repr::repr(&Json::String(text.to_owned()));
             format!("source({}, {})", literal(source), literal(table))
@@ -335,6 +346,10 @@ fn template(
     // Keeps the white space before it from being stripped with the file's end.
     out.text.push_str("{{ '' }}");
     Some(out)
+}
+
+fn reference_of(model: &str, version: &str) -> String {
+    format!("ref('{model}', version='{version}')")
 }
 
 // Whether the project or the package has its own form of one of dbt's macros.
@@ -529,7 +544,7 @@ fn names(test: &TestProps, on: Tested<'_>) -> (String, String) {
         return (name.clone(), name.clone());
     }
     let mut kind = match on {
-        Tested::Node(_) => test.test.clone(),
+        Tested::Node(_) | Tested::Version { .. } => test.test.clone(),
         Tested::Source { .. } => format!("source_{}", test.test),
     };
     if let Some(namespace) = &test.namespace {
@@ -537,6 +552,7 @@ fn names(test: &TestProps, on: Tested<'_>) -> (String, String) {
     }
     let target = match on {
         Tested::Node(name) => name.to_owned(),
+        Tested::Version { model, version } => format!("{model}_v{version}"),
         Tested::Source { source, table } => format!("{source}_{table}"),
     };
     let mut arguments: Vec<_> = test.args.iter().collect();
@@ -581,6 +597,7 @@ fn cleaned(text: &str) -> String {
 fn keywords(test: &TestProps, on: Tested<'_>) -> Map<String, Json> {
     let relation = match on {
         Tested::Node(name) => format!("ref('{name}')"),
+        Tested::Version { model, version } => reference_of(model, version),
         Tested::Source { source, table } => format!("source('{source}', '{table}')"),
     };
     let mut kwargs = test.args.clone();

@@ -20,6 +20,7 @@ pub(crate) fn unique_id(db: &dyn Db, file: SourceFile) -> String {
     let package = package_name(db, file.path(db));
     let kind = match document_kind(db, file) {
         DocumentKind::DbtSeed => "seed",
+        DocumentKind::DbtAnalysis => "analysis",
         _ => "model",
     };
     match version(db, file) {
@@ -30,7 +31,9 @@ pub(crate) fn unique_id(db: &dyn Db, file: SourceFile) -> String {
 
 /// The model and version that a file holds, of models with versions.
 pub(crate) fn version(db: &dyn Db, file: SourceFile) -> Option<&(String, String)> {
-    (document_kind(db, file) != DocumentKind::DbtSeed)
+    let kind = document_kind(db, file);
+    let is_model = matches!(kind, DocumentKind::DbtModel | DocumentKind::Python);
+    is_model
         .then(|| versioned_files(db).get(node_name(db, file)))
         .flatten()
 }

@@ -22,7 +22,7 @@ use super::snapshots::snapshots;
 use crate::Db;
 use crate::dbt::Problem;
 use crate::dbt::tests::{CompiledTest, TestInput, Tested, compile_generic, compile_singular};
-use crate::dbt::values::custom_name;
+use crate::dbt::values::{custom_name, render_yaml};
 
 /// A compiled generic test and where it is declared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,14 +38,17 @@ pub(crate) fn node_tests(db: &dyn Db, node: SourceFile) -> Vec<DeclaredTest> {
         return Vec::new();
     };
     let id = unique_id(db, node);
-    let name = node_name(db, node);
+    let on = match super::compile::version(db, node) {
+        Some((model, version)) => Tested::Version { model, version },
+        None => Tested::Node(node_name(db, node)),
+    };
     all.props
         .all_tests()
         .filter_map(|test| {
             let file = *all.parts.get(test.place.part)?;
             Some(DeclaredTest {
                 file,
-                test: generic(db, file, test, Tested::Node(name), Some(&id))?,
+                test: generic(db, file, test, on, Some(&id))?,
             })
         })
         .collect()
@@ -101,8 +104,13 @@ fn generic(
 #[salsa::tracked(returns(as_ref))]
 pub(crate) fn singular_test(db: &dyn Db, file: SourceFile) -> Option<CompiledTest> {
     let project = &dbt_project(db)?.def;
+    let context = yaml_context_of(db, file.path(db));
+    let declared = node_properties(db, file).map(|p| p.props.config_map());
+    let (declared, _) = render_yaml(&declared.unwrap_or_default().into(), &context, "");
+    let declared = declared.as_object().cloned().unwrap_or_default();
+    let fqn = fqn(db, file);
     Some(render_input(db, file, |input| {
-        compile_singular(input, project, &fqn(db, file), &Names { db })
+        compile_singular(input, project, &fqn, &declared, &Names { db })
     }))
 }
 
@@ -184,8 +192,8 @@ fn test_node(db: &dyn Db, file: SourceFile, test: &CompiledTest) -> Node {
     let unknown = test.dynamic.is_some() || !test.problems.is_empty();
     let mut spec = test.spec.clone();
     spec.store_failures = test.stored();
-    // Failures are kept in a schema of their own.
-    let relation = spec.store_failures.is_some().then(|| {
+    // Failures are kept in a schema of their own; the name is there when they are not.
+    let relation = Some({
         let text = |key: &str| test.config.get(key).and_then(|v| v.as_str());
         let schema = text("schema").unwrap_or("dbt_test__audit");
         let context = yaml_context_of(db, file.path(db));
@@ -214,7 +222,13 @@ fn test_node(db: &dyn Db, file: SourceFile, test: &CompiledTest) -> Node {
         path: file.path(db).to_owned(),
         fqn: test.fqn.clone(),
         tags: test.tags.clone(),
-        description: None,
+        description: match &test.description {
+            Some(text) => Some(super::docs::described(db, file.path(db), text)),
+            None => node_properties(db, file)
+                .filter(|_| spec.generic.is_none())
+                .and_then(|p| p.props.description.as_deref())
+                .map(|text| super::docs::described(db, file.path(db), text)),
+        },
         relation,
         depends_on,
         compiled_sql: match unknown {

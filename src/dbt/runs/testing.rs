@@ -50,6 +50,7 @@ fn a_unit_test_runs_before_its_model_and_prints_what_differs() {
     let helpers = Helpers {
         templates: Some(&templates),
         python: None,
+        version: None,
     };
     let summary = crate::run(
         &graph,
@@ -145,6 +146,7 @@ fn a_materialisation_of_the_project_runs_its_macro() {
         let helpers = Helpers {
             templates: Some(templates),
             python: None,
+            version: None,
         };
         crate::run(&graph, Command::Run, &project.options(), helpers, notes).unwrap()
     };
@@ -201,6 +203,7 @@ fn statements_around_a_run_are_results_too() {
     let helpers = Helpers {
         templates: Some(&templates),
         python: None,
+        version: None,
     };
     let summary = crate::run(
         &graph,
@@ -269,6 +272,7 @@ fn sources_tell_how_old_they_are() {
                 ..Freshness::default()
             }),
             location: None,
+            details: Default::default(),
         });
     }
     let summary =

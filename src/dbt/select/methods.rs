@@ -280,9 +280,12 @@ fn latest_versions<'g>(dag: &Dag<'g>) -> BTreeSet<&'g str> {
         let key = (resource.package(), resource.name());
         let declared = resource
             .node()
-            .and_then(|node| node.config.get("latest_version"))
-            .filter(|v| !v.is_null())
-            .map(plain);
+            .and_then(|node| match &node.spec {
+                NodeSpec::Model(model) => model.version.as_ref(),
+                _ => None,
+            })
+            .filter(|version| !version.latest.is_null())
+            .map(|version| plain(&version.latest));
         let wins = match (&declared, latest.get(&key)) {
             (Some(declared), _) => *declared == version,
             (None, None) => true,
