@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use mxcp_artifact::RelationName;
 use mxcp_artifact::dbt::{
-    ColumnSpec, Constraint, ConstraintKind, DbtGraph, Materialization, Node, NodeKind, NodeSpec, Severity,
+    ColumnSpec, Constraint, ConstraintKind, DbtGraph, Materialization, Node, NodeKind, NodeSpec,
+    Severity,
 };
 use mxcp_dbt::Resource;
 use serde_json::{Map, Value, json};
@@ -547,11 +548,8 @@ impl<'a> Writer<'a> {
         columns
             .iter()
             .map(|column| {
-                let constraints: Vec<Value> = column
-                    .constraints
-                    .iter()
-                    .map(constraint_json)
-                    .collect();
+                let constraints: Vec<Value> =
+                    column.constraints.iter().map(constraint_json).collect();
                 let value = json!({
                     "name": column.name,
                     "description": self.described(column.description.as_deref()),
@@ -573,7 +571,8 @@ impl<'a> Writer<'a> {
 /// How a node is shown in dbt's pages.
 fn docs_of(node: &Node) -> Value {
     let mut docs = json!({"show": true, "node_color": null});
-    if let (Some(map), Some(Value::Object(said))) = (docs.as_object_mut(), node.config.get("docs")) {
+    if let (Some(map), Some(Value::Object(said))) = (docs.as_object_mut(), node.config.get("docs"))
+    {
         map.extend(said.clone());
     }
     docs

@@ -78,11 +78,20 @@ pub(crate) fn node_value(node: &Node, database: &str) -> Json {
         if let mxcp_artifact::dbt::NodeSpec::Model(spec) = &node.spec {
             let constraints: Vec<Json> = spec.constraints.iter().map(constraint).collect();
             map.insert("constraints".to_owned(), Json::from(constraints));
-            map.insert("access".to_owned(), node.config.get("access").cloned().unwrap_or_default());
-            map.insert("group".to_owned(), node.config.get("group").cloned().unwrap_or_default());
+            map.insert(
+                "access".to_owned(),
+                node.config.get("access").cloned().unwrap_or_default(),
+            );
+            map.insert(
+                "group".to_owned(),
+                node.config.get("group").cloned().unwrap_or_default(),
+            );
             let version = spec.version.as_ref();
             map.insert("version".to_owned(), json!(version.map(|v| &v.number)));
-            map.insert("latest_version".to_owned(), json!(version.map(|v| &v.latest)));
+            map.insert(
+                "latest_version".to_owned(),
+                json!(version.map(|v| &v.latest)),
+            );
             if spec.python.is_some() {
                 map.insert("language".to_owned(), Json::from("python"));
             }

@@ -738,7 +738,11 @@ impl ModelProps {
         let own = &version.props;
         let mut out = self.clone();
         out.versions = Vec::new();
-        if own.description.as_ref().is_some_and(|text| !text.is_empty()) {
+        if own
+            .description
+            .as_ref()
+            .is_some_and(|text| !text.is_empty())
+        {
             out.description.clone_from(&own.description);
         }
         for (key, value) in &own.config {

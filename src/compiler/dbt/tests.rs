@@ -200,8 +200,7 @@ pub fn compile_singular(
     resolver: &dyn Resolver,
 ) -> CompiledTest {
     let rendered = render(input, resolver);
-    let (config, mut problems) =
-        resolve(Resource::Test, project, fqn, declared, &rendered.config);
+    let (config, mut problems) = resolve(Resource::Test, project, fqn, declared, &rendered.config);
     let mut out = CompiledTest {
         unique_id: format!("test.{}.{}", input.package, input.name),
         name: input.name.to_owned(),

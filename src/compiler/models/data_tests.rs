@@ -175,6 +175,15 @@ pub(crate) fn test_nodes(db: &dyn Db) -> Vec<Node> {
         .collect()
 }
 
+/// Tests that are switched off, with their files.
+pub(super) fn disabled_tests(db: &dyn Db) -> impl Iterator<Item = (SourceFile, &CompiledTest)> {
+    let singular = singular_test_files(db)
+        .iter()
+        .filter_map(|file| Some((*file, singular_test(db, *file)?)));
+    let all = declared(db).chain(singular);
+    all.filter(|(_, test)| !test.enabled)
+}
+
 fn test_node(db: &dyn Db, file: SourceFile, test: &CompiledTest) -> Node {
     let parents: Vec<SourceFile> = test
         .refs

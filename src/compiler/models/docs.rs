@@ -87,5 +87,7 @@ pub(super) fn column_specs(
     file: SourceFile,
     props: Option<&ModelProps>,
 ) -> Vec<ColumnSpec> {
-    props.map_or_else(Vec::new, |props| described_columns(db, file, &props.columns))
+    props.map_or_else(Vec::new, |props| {
+        described_columns(db, file, &props.columns)
+    })
 }

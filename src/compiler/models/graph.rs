@@ -5,8 +5,8 @@ use mxcp_artifact::dbt::{Constraint, DbtGraph, ModelSpec, Node, NodeSpec, SeedSp
 use mxcp_base::{SourceFile, paths};
 
 use super::compile::{compiled, dependencies, inline_ephemeral, unique_id, version};
-use super::hooks::rendered_hook;
 use super::docs::column_specs;
+use super::hooks::rendered_hook;
 use super::index::{analysis_files, dbt_project, find_node, node_name, nodes};
 use super::node::{
     Names, fqn, is_enabled, is_ephemeral, materialization, mentions, node_config, node_properties,

@@ -13,7 +13,8 @@ use serde_json::{Map, Value as Json, json};
 use super::data_tests::test_templates;
 use super::graph::dbt_graph;
 use super::index::{
-    analysis_files, dbt_project, find_node, macro_set, node_name, package_index, ref_index, source_index,
+    analysis_files, dbt_project, find_node, macro_set, node_name, package_index, ref_index,
+    source_index,
 };
 use super::node::{is_ephemeral, node_config, node_relation, target, vars_of};
 use super::others::{external, ref_id};

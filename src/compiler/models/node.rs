@@ -373,6 +373,7 @@ pub(super) fn target_of(db: &dyn Db, dbt_profile: Option<&str>) -> Target {
             profile: dbt_profile.unwrap_or_default().to_owned(),
             schema: target.schema.clone(),
             database: target.database.clone(),
+            is_named: !target.database.is_empty(),
             threads: target.threads,
         };
     }

@@ -8,14 +8,14 @@ use mxcp_base::SourceFile;
 use mxcp_syntax::jinja;
 use serde_json::{Map, Value as Json};
 
-use super::index::{dbt_project, properties, property_files, sources};
 use super::docs::{described, described_columns};
+use super::index::{dbt_project, properties, property_files, sources};
 use super::others::{external, ref_id, source_id};
 use super::packages::project_of;
 use crate::Db;
-use crate::dbt::{Resolved, Resolver, Resource};
 use crate::dbt::config::resolve;
 use crate::dbt::properties::{SourceProps, SourceTable};
+use crate::dbt::{Resolved, Resolver, Resource};
 use crate::documents::{find_file, parse_yaml};
 
 /// The folders of a property file below the path it belongs to, after its package.
@@ -299,7 +299,9 @@ pub(super) fn exposures(db: &dyn Db) -> Vec<Exposure> {
 
 /// What an exposure says of itself.
 fn exposure_details(db: &dyn Db, file: SourceFile, entry: &Json) -> BTreeMap<String, Json> {
-    let keys = ["type", "url", "maturity", "label", "owner", "meta", "config"];
+    let keys = [
+        "type", "url", "maturity", "label", "owner", "meta", "config",
+    ];
     let mut details: BTreeMap<String, Json> = keys
         .iter()
         .filter_map(|key| Some(((*key).to_owned(), entry.get(key)?.clone())))

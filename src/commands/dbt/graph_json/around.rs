@@ -129,7 +129,13 @@ impl Writer<'_> {
             .freshness
             .as_ref()
             .and_then(|f| f.loaded_at_query.clone());
-        let detail = |key: &str| source.details.get(key).cloned().unwrap_or_else(|| "".into());
+        let detail = |key: &str| {
+            source
+                .details
+                .get(key)
+                .cloned()
+                .unwrap_or_else(|| "".into())
+        };
         json!({
             "database": database,
             "schema": relation.schema,
