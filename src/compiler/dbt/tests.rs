@@ -80,6 +80,8 @@ pub struct CompiledTest {
     pub template: Option<(String, Vec<(String, Json)>)>,
     /// The SQL may be another one when the test runs.
     pub live: bool,
+    /// What is wrong shows when the test runs, and not yet when dbt reads it.
+    pub fails_late: bool,
     pub problems: Vec<Problem>,
 }
 
@@ -132,6 +134,7 @@ pub fn compile_generic(input: &TestInput<'_>, resolver: &dyn Resolver) -> Compil
         spec: spec(&config, &at, &mut problems),
         template: None,
         live: false,
+        fails_late: false,
         problems,
         config: config.clone(),
     };
@@ -153,21 +156,21 @@ pub fn compile_generic(input: &TestInput<'_>, resolver: &dyn Resolver) -> Compil
     let Some(template) = template(input, &config, &mut out.problems) else {
         return out;
     };
-    let render_config = config.clone();
-    let rendered = render(
-        &RenderInput {
-            text: &template.text,
-            package: input.package,
-            name: &out.name,
-            this: None,
-            config: &render_config,
-            vars: input.vars,
-            target: input.target,
-            macros: input.macros,
-            extra: template.extra.clone(),
-        },
-        resolver,
-    );
+    let sound = out.problems.iter().all(Problem::is_accepted);
+    let name = out.name.clone();
+    let work = RenderInput {
+        text: &template.text,
+        package: input.package,
+        name: &name,
+        this: None,
+        config: &config,
+        vars: input.vars,
+        target: input.target,
+        macros: input.macros,
+        extra: template.extra.clone(),
+    };
+    let rendered = render(&work, resolver);
+    out.fails_late = sound && fails_late(&work, &rendered, resolver);
     out.template = Some((template.text, template.extra.into_iter().collect()));
     // The macro configures its test, say how failures are counted; what is written at the test outranks that.
     let mut set = rendered.config.clone();
@@ -217,10 +220,22 @@ pub fn compile_singular(
         config: config.raw,
         template: None,
         live: false,
+        fails_late: false,
         problems,
     };
+    out.fails_late = fails_late(input, &rendered, resolver);
     take(&mut out, rendered, None);
     out
+}
+
+fn fails_late(input: &RenderInput<'_>, rendered: &Rendered, resolver: &dyn Resolver) -> bool {
+    let wrong = |rendered: &Rendered| rendered.problems.iter().any(|p| !p.is_accepted());
+    let late = |p: &Problem| {
+        p.is_accepted() || matches!(p.code, code::JINJA_FAILED | code::UNSUPPORTED)
+    };
+    wrong(rendered)
+        && rendered.problems.iter().all(late)
+        && !wrong(&super::render::parse(input, resolver))
 }
 
 fn take(out: &mut CompiledTest, rendered: Rendered, at: Option<&At>) {

@@ -20,7 +20,9 @@ use super::packages::{package_name, project_of};
 use super::python_models::python_files;
 use super::snapshots::snapshots;
 use crate::Db;
+use crate::documents::{DocumentKind, document_kind};
 use crate::dbt::Problem;
+use crate::dbt::problem::code;
 use crate::dbt::tests::{CompiledTest, TestInput, Tested, compile_generic, compile_singular};
 use crate::dbt::values::{custom_name, render_yaml};
 
@@ -170,9 +172,33 @@ pub(crate) fn test_nodes(db: &dyn Db) -> Vec<Node> {
         .filter_map(|file| Some((*file, singular_test(db, *file)?)));
     declared
         .chain(singular)
-        .filter(|(_, test)| test.enabled && test.problems.iter().all(Problem::is_accepted))
+        .filter(|(_, test)| test.enabled && runs(test))
         .map(|(file, test)| test_node(db, file, test))
         .collect()
+}
+
+fn runs(test: &CompiledTest) -> bool {
+    test.fails_late || test.problems.iter().all(Problem::is_accepted)
+}
+
+/// Whether a file holds nothing that stops dbt when it reads the project: nodes may still fail when they run, and
+/// tests of nodes that are not there are left out.
+pub fn is_readable(db: &dyn Db, file: SourceFile) -> bool {
+    let harmless = |test: &CompiledTest| {
+        let unknown = |p: &Problem| matches!(p.code, code::UNKNOWN_REF | code::UNKNOWN_SOURCE);
+        let mut problems = test.problems.iter();
+        test.fails_late || problems.all(|p| p.is_accepted() || unknown(p))
+    };
+    match document_kind(db, file) {
+        DocumentKind::DbtModel | DocumentKind::DbtAnalysis => {
+            super::compile::fails_late(db, file)
+        }
+        DocumentKind::DbtTest => singular_test(db, file).is_some_and(harmless),
+        DocumentKind::DbtProperties => declared(db)
+            .filter(|(declared_in, _)| *declared_in == file)
+            .all(|(_, test)| harmless(test)),
+        _ => false,
+    }
 }
 
 /// Tests that are switched off, with their files.

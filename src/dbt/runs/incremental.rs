@@ -212,7 +212,6 @@ fn a_live_model_sees_its_table() {
     let helpers = Helpers {
         templates: Some(&templates),
         python: None,
-        version: None,
     };
     let options = Options {
         facts: RunFacts {
@@ -239,7 +238,6 @@ fn a_strategy_of_the_project_writes_its_own_statement() {
     let helpers = Helpers {
         templates: Some(&templates),
         python: None,
-        version: None,
     };
     let summary = crate::run(
         &graph,
@@ -284,7 +282,6 @@ fn microbatches_replace_their_period() {
     let helpers = Helpers {
         templates: Some(&templates),
         python: None,
-        version: None,
     };
     let run = |id: &str, now: &str, start: Option<&str>| {
         let options = Options {

@@ -50,7 +50,6 @@ fn a_unit_test_runs_before_its_model_and_prints_what_differs() {
     let helpers = Helpers {
         templates: Some(&templates),
         python: None,
-        version: None,
     };
     let summary = crate::run(
         &graph,
@@ -146,7 +145,6 @@ fn a_materialisation_of_the_project_runs_its_macro() {
         let helpers = Helpers {
             templates: Some(templates),
             python: None,
-            version: None,
         };
         crate::run(&graph, Command::Run, &project.options(), helpers, notes).unwrap()
     };
@@ -203,7 +201,6 @@ fn statements_around_a_run_are_results_too() {
     let helpers = Helpers {
         templates: Some(&templates),
         python: None,
-        version: None,
     };
     let summary = crate::run(
         &graph,
