@@ -51,6 +51,7 @@ pub enum DocumentKind {
     DbtSeed,
     DbtMacro,
     DbtTest,
+    DbtAnalysis,
     Other,
 }
 

@@ -96,6 +96,7 @@ fn kind_in(def: &ProjectDef, path: &str) -> Option<DocumentKind> {
         (&def.seed_paths, "csv", DocumentKind::DbtSeed),
         (&def.macro_paths, "sql", DocumentKind::DbtMacro),
         (&def.test_paths, "sql", DocumentKind::DbtTest),
+        (&def.analysis_paths, "sql", DocumentKind::DbtAnalysis),
     ];
     for (dirs, wanted, kind) in resources {
         if !below(dirs) {
@@ -115,8 +116,7 @@ fn kind_in(def: &ProjectDef, path: &str) -> Option<DocumentKind> {
             return Some(DocumentKind::DbtProperties);
         }
     }
-    let others = [&def.snapshot_paths, &def.analysis_paths];
-    (others.iter().any(|dirs| below(dirs)) && matches!(extension, "yml" | "yaml"))
+    (below(&def.snapshot_paths) && matches!(extension, "yml" | "yaml"))
         .then_some(DocumentKind::DbtProperties)
 }
 
@@ -133,6 +133,11 @@ pub(crate) fn seed_files(db: &dyn Db) -> Vec<SourceFile> {
 #[salsa::tracked(returns(ref))]
 pub(crate) fn singular_test_files(db: &dyn Db) -> Vec<SourceFile> {
     files_of(db, |kind| kind == DocumentKind::DbtTest)
+}
+
+#[salsa::tracked(returns(ref))]
+pub(crate) fn analysis_files(db: &dyn Db) -> Vec<SourceFile> {
+    files_of(db, |kind| kind == DocumentKind::DbtAnalysis)
 }
 
 #[salsa::tracked(returns(ref))]

@@ -37,6 +37,7 @@ pub(crate) mod versions;
 pub use check::check_dbt_file;
 pub use cycles::check_project;
 pub(crate) use cycles::is_on_loop;
+pub use data_tests::is_readable;
 pub(crate) use described::described_sources;
 pub use disabled::{Disabled, disabled};
 pub use ecosystem::{Ecosystem, MacroEntry, ecosystem, short_digest};

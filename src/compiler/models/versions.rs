@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::index::property_files;
 use crate::Db;
+use crate::dbt::properties::version_order as order;
 use crate::documents::parse_yaml;
 pub(super) use crate::surface::{version_names, versioned_files};
 
@@ -68,13 +69,4 @@ pub(crate) fn collect_versioned_files(db: &dyn Db) -> BTreeMap<String, (String, 
         }
     }
     files
-}
-
-/// Numbers by their value, texts after them.
-fn order(version: &str) -> (bool, i64, &str) {
-    match version.parse::<f64>() {
-        // Thousandths are finer than any version.
-        Ok(number) => (false, (number * 1000.0) as i64, version),
-        Err(_) => (true, 0, version),
-    }
 }
