@@ -1,5 +1,6 @@
 //! The database trait that every query takes, and the one database of production.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mxcp_base::{Content, FileSet, SourceFile, files};
@@ -101,7 +102,14 @@ impl CompilerDatabase {
             return;
         };
         // As many rounds as facts are built on each other, at most.
-        while surface::settle_once(self, &mut last) {}
+        let settled = catch_unwind(AssertUnwindSafe(|| {
+            while surface::settle_once(self, &mut last) {}
+        }));
+        if settled.is_err() {
+            // A bug in one of the queries. Nothing is settled then, and whoever asks it meets it.
+            surface::clear(self);
+            last = surface::Collected::default();
+        }
         self.settled = Some(last);
     }
 

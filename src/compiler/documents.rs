@@ -41,7 +41,7 @@ pub enum DocumentKind {
     Site,
     Endpoint(EndpointKind),
     Eval,
-    /// A `.yaml` file where only `.yml` is read.
+    /// A `.yaml` or `.YML` file where only `.yml` is read.
     IgnoredYaml,
     Python,
     Sql,
@@ -92,7 +92,7 @@ pub fn document_kind(db: &dyn Db, file: SourceFile) -> DocumentKind {
         if paths::is_below(path, dirs.endpoint_dir(kind)) {
             match extension {
                 "yml" => return DocumentKind::Endpoint(kind),
-                "yaml" => return DocumentKind::IgnoredYaml,
+                other if crate::is_yaml_like(other) => return DocumentKind::IgnoredYaml,
                 _ => {}
             }
         }
@@ -100,7 +100,7 @@ pub fn document_kind(db: &dyn Db, file: SourceFile) -> DocumentKind {
     if paths::is_below(path, &dirs.evals) {
         match extension {
             "yml" => return DocumentKind::Eval,
-            "yaml" => return DocumentKind::IgnoredYaml,
+            other if crate::is_yaml_like(other) => return DocumentKind::IgnoredYaml,
             _ => {}
         }
     }

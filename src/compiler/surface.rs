@@ -76,6 +76,14 @@ macro_rules! surface {
                 .new(db);
         }
 
+        /// Leaves every question to the queries again.
+        pub(crate) fn clear(db: &mut CompilerDatabase) {
+            let surface = Surface::get(db);
+            $(
+                surface.$set(db).with_durability(Durability::HIGH).to(None);
+            )*
+        }
+
         /// Collects every fact once, and keeps those that are different. Facts are collected from
         /// other facts: whether another round is needed is returned.
         pub(crate) fn settle_once(db: &mut CompilerDatabase, last: &mut Collected) -> bool {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use mxcp_base::{Content, Diagnostic, FileSet, SourceFile};
 use mxcp_compiler::diagnostics::project_diagnostics;
-use mxcp_compiler::inputs::{Environment, set_environment};
+use mxcp_compiler::inputs::Environment;
 use mxcp_compiler::site::SITE_FILE;
 use mxcp_compiler::{CompilerDatabase, Db};
 
@@ -42,7 +42,8 @@ pub struct AnalysisHost {
 }
 
 impl AnalysisHost {
-    pub fn new(db: CompilerDatabase) -> Self {
+    pub fn new(mut db: CompilerDatabase) -> Self {
+        db.expect_edits();
         Self {
             db,
             revision: 0,
@@ -79,6 +80,12 @@ impl AnalysisHost {
         true
     }
 
+    /// Expects one file to be edited: its first edit is then as quick as the next ones.
+    pub fn open_file(&mut self, path: &str) {
+        self.db.open_file(path);
+        self.revision += 1;
+    }
+
     /// Brings all files in line with a reading of the project; returns the changed paths.
     pub fn sync(&mut self, files: BTreeMap<String, Content>) -> Vec<String> {
         let changed = self.db.sync_files(files);
@@ -89,7 +96,7 @@ impl AnalysisHost {
     }
 
     pub fn set_environment(&mut self, environment: Environment) {
-        set_environment(&mut self.db, environment);
+        self.db.set_environment(environment);
         self.revision += 1;
     }
 }

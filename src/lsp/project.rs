@@ -73,6 +73,9 @@ impl Project {
     /// Shows the compiler a buffer instead of the file.
     pub(crate) fn set_buffer(&mut self, path: &str, uri: &str, version: i32, text: &str) {
         let known = self.overlay.is_open(path);
+        if !known {
+            self.host.open_file(path);
+        }
         self.versions += 1;
         self.overlay.open(path, text.into());
         self.open.insert(

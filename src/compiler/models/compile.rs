@@ -99,7 +99,9 @@ pub(crate) fn fails_late(db: &dyn Db, file: SourceFile) -> bool {
     if found.is_empty() || !found.iter().all(late) {
         return false;
     }
-    let read = render_input(db, file, |input| crate::dbt::render::parse(input, &Names { db }));
+    let read = render_input(db, file, |input| {
+        crate::dbt::render::parse(input, &Names { db })
+    });
     wrong(&read).is_empty()
 }
 

@@ -9,8 +9,6 @@ use petgraph::graph::DiGraph;
 
 use super::index::{dbt_project, model_for_relation, node_name, nodes as all_nodes, ref_index};
 use super::node::{mentions, render_model};
-use super::packages::package_of;
-use super::snapshots::snapshots;
 use crate::Db;
 use crate::documents::{DocumentKind, document_kind};
 use crate::finding::{Anchor, Finding};
@@ -23,20 +21,7 @@ pub fn check_project(db: &dyn Db, findings: &mut Vec<Finding>) {
     if dbt_project(db).is_none() {
         return;
     }
-    for snapshot in snapshots(db).values() {
-        let reason = match &snapshot.spec {
-            Err(reason) if package_of(db, snapshot.file.path(db)).is_none() => reason,
-            _ => continue,
-        };
-        findings.push(
-            Finding::new(
-                codes::MX0430,
-                format!("the snapshot `{}` is left out: {reason}", snapshot.name),
-                super::places::start(snapshot.file),
-            )
-            .help("say in its configuration how a changed row is told"),
-        );
-    }
+    super::snapshot_checks::check_snapshots(db, findings);
     for members in loops(&references(db)) {
         findings.extend(loop_finding(db, &sorted(db, members)));
     }

@@ -20,11 +20,11 @@ use super::packages::{package_name, project_of};
 use super::python_models::python_files;
 use super::snapshots::snapshots;
 use crate::Db;
-use crate::documents::{DocumentKind, document_kind};
 use crate::dbt::Problem;
 use crate::dbt::problem::code;
 use crate::dbt::tests::{CompiledTest, TestInput, Tested, compile_generic, compile_singular};
 use crate::dbt::values::{custom_name, render_yaml};
+use crate::documents::{DocumentKind, document_kind};
 
 /// A compiled generic test and where it is declared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -190,9 +190,7 @@ pub fn is_readable(db: &dyn Db, file: SourceFile) -> bool {
         test.fails_late || problems.all(|p| p.is_accepted() || unknown(p))
     };
     match document_kind(db, file) {
-        DocumentKind::DbtModel | DocumentKind::DbtAnalysis => {
-            super::compile::fails_late(db, file)
-        }
+        DocumentKind::DbtModel | DocumentKind::DbtAnalysis => super::compile::fails_late(db, file),
         DocumentKind::DbtTest => singular_test(db, file).is_some_and(harmless),
         DocumentKind::DbtProperties => declared(db)
             .filter(|(declared_in, _)| *declared_in == file)

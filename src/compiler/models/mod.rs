@@ -25,6 +25,7 @@ pub(crate) mod python_models;
 mod readers;
 mod schema;
 mod seeds;
+mod snapshot_checks;
 pub(crate) mod snapshots;
 mod sources;
 mod test_checks;

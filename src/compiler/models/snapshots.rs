@@ -33,6 +33,11 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
+    /// Whether the block itself sets a configuration key.
+    pub(super) fn config_in_template(&self, key: &str) -> bool {
+        static_refs(&self.text).0.config.contains_key(key)
+    }
+
     pub(crate) fn unique_id(&self) -> String {
         format!("snapshot.{}.{}", self.package, self.name)
     }
