@@ -15,3 +15,4 @@ mod mdtest;
 mod serve;
 mod support;
 mod testing;
+mod watch;

@@ -43,19 +43,27 @@ impl SourceFile {
 pub struct FileSet {
     #[returns(ref)]
     pub files: BTreeMap<String, SourceFile>,
+    /// Handles of files that are not there any more: an input cannot be given back, so a file that
+    /// returns, as with every change of branches, gets its old one. No query reads this.
+    #[returns(ref)]
+    pub gone: BTreeMap<String, SourceFile>,
 }
 
 /// Brings the inputs in line with a reading of the file system. Returns the paths that changed.
 pub fn sync<Db: salsa::Database>(db: &mut Db, current: BTreeMap<String, Content>) -> Vec<String> {
     let set = match FileSet::try_get(db) {
         Some(set) => set,
-        None => FileSet::new(db, BTreeMap::new()),
+        None => FileSet::new(db, BTreeMap::new(), BTreeMap::new()),
     };
     let mut files = set.files(db).clone();
+    let mut gone = set.gone(db).clone();
     let mut changed = Vec::new();
     for (path, file) in &files {
-        if !current.contains_key(path) && set_content(db, *file, Content::Missing) {
-            changed.push(path.clone());
+        if !current.contains_key(path) {
+            gone.insert(path.clone(), *file);
+            if set_content(db, *file, Content::Missing) {
+                changed.push(path.clone());
+            }
         }
     }
     files.retain(|path, _| current.contains_key(path));
@@ -67,13 +75,23 @@ pub fn sync<Db: salsa::Database>(db: &mut Db, current: BTreeMap<String, Content>
                 }
             }
             None => {
-                files.insert(path.clone(), SourceFile::new(db, path.clone(), content));
+                let file = match gone.remove(&path) {
+                    Some(file) => {
+                        set_content(db, file, content);
+                        file
+                    }
+                    None => SourceFile::new(db, path.clone(), content),
+                };
+                files.insert(path.clone(), file);
                 changed.push(path);
             }
         }
     }
     if *set.files(db) != files {
         set.set_files(db).to(files);
+    }
+    if *set.gone(db) != gone {
+        set.set_gone(db).to(gone);
     }
     changed.sort();
     changed

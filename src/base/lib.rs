@@ -17,5 +17,5 @@ pub use codes::{Code, CodeInfo};
 pub use diagnostic::{Diagnostic, Edit, Fix, Label, Location, Severity};
 pub use files::{Content, FileSet, SourceFile};
 pub use line_index::{LineColumn, LineIndex};
-pub use system::{MemorySystem, OsSystem, Stamp, System};
+pub use system::{Look, MemorySystem, OsSystem, Stamp, System};
 pub use text_size::{TextRange, TextSize};

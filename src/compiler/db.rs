@@ -1,16 +1,30 @@
 //! The database trait that every query takes, and the one database of production.
 
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mxcp_base::{Content, FileSet, SourceFile, files};
 use mxcp_catalog::Binder;
 
+use crate::documents::{DocumentKind, document_kind};
 use crate::inputs::{Environment, Settings};
 
 #[salsa::db]
 pub trait Db: salsa::Database {
     /// The SQL authority. Not salsa state: its answers are a function of the request alone.
     fn binder(&self) -> &dyn Binder;
+}
+
+/// How much ran again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reruns {
+    pub queries: usize,
+    /// Statements that were bound, however many endpoints share them.
+    pub bindings: usize,
+    /// The files that were checked, and how many of them are endpoints and models.
+    pub files: usize,
+    pub endpoints: usize,
+    pub models: usize,
 }
 
 type EventLog = Arc<Mutex<Vec<String>>>;
@@ -65,7 +79,7 @@ impl CompilerDatabase {
     }
 
     fn prepare(&mut self) {
-        FileSet::new(self, std::collections::BTreeMap::new());
+        FileSet::new(self, BTreeMap::new(), BTreeMap::new());
         Settings::new(self, None, Environment::default());
     }
 
@@ -77,11 +91,44 @@ impl CompilerDatabase {
         }
     }
 
+    /// [`Self::take_events`], counted.
+    pub fn take_reruns(&self) -> Reruns {
+        let events = self.take_events();
+        let mut reruns = Reruns {
+            queries: events.len(),
+            ..Reruns::default()
+        };
+        let mut checked = HashSet::new();
+        for event in &events {
+            let (query, key) = event.split_once('(').unwrap_or((event, ""));
+            match query {
+                "check_file" => {
+                    checked.insert(key.trim_end_matches(')'));
+                }
+                "bind_query" => reruns.bindings += 1,
+                _ => {}
+            }
+        }
+        if checked.is_empty() {
+            return reruns;
+        }
+        for file in FileSet::get(self).files(self).values() {
+            let key = format!("{:?}", salsa::plumbing::AsId::as_id(file));
+            if !checked.contains(key.trim_end_matches(')')) {
+                continue;
+            }
+            reruns.files += 1;
+            match document_kind(self, *file) {
+                DocumentKind::Endpoint(_) => reruns.endpoints += 1,
+                DocumentKind::DbtModel => reruns.models += 1,
+                _ => {}
+            }
+        }
+        reruns
+    }
+
     /// Brings the sources in line with a reading of the project; returns the changed paths.
-    pub fn sync_files(
-        &mut self,
-        current: std::collections::BTreeMap<String, Content>,
-    ) -> Vec<String> {
+    pub fn sync_files(&mut self, current: BTreeMap<String, Content>) -> Vec<String> {
         files::sync(self, current)
     }
 

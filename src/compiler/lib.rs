@@ -24,7 +24,7 @@ pub mod sql;
 pub mod startup;
 mod suppress;
 
-pub use db::{CompilerDatabase, Db};
+pub use db::{CompilerDatabase, Db, Reruns};
 
 /// Whether a file can matter to a project, by its name: what discovery should read.
 pub fn is_source_file(path: &str) -> bool {
