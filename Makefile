@@ -7,7 +7,7 @@ ifdef CARGO_TARGET_DIR
 MXCP = $(CARGO_TARGET_DIR)/debug/mxcp
 endif
 
-.PHONY: setup build demo test differential corpus agreement hostile conformance chaos dbt-oracle dbt-killed lint fmt bench bench-dbt clean
+.PHONY: setup build demo test differential corpus agreement hostile conformance chaos dbt-oracle dbt-killed vscode editors lint fmt bench bench-dbt clean
 
 ## Python with a shared libpython, the virtual environment, the prebuilt DuckDB library
 setup:
@@ -65,6 +65,17 @@ chaos: build
 ## The official conformance suite of the protocol, both requirement sets; needs npm
 conformance: build
 	@.venv/bin/python tests/conformance/run.py $(MXCP) target/conformance $(CONFORMANCE)
+
+## The extension for Visual Studio Code, editors/vscode/mxcp.vsix; needs npm
+vscode:
+	@cd editors/vscode && npm ci --silent && npm run --silent build && npm test --silent && npm run --silent package
+
+## Clients that share no code with it drive `mxcp lsp`: the protocol libraries of VS Code and of Python, and Neovim; needs npm and nvim
+editors: build vscode
+	@bash .setup/editors.sh
+	@cd editors/vscode && MXCP=$(abspath $(MXCP)) npm run --silent test:server
+	@.editors/bin/python tests/editors/pygls_client.py $(MXCP)
+	@.editors/bin/python tests/editors/neovim.py $(MXCP)
 
 ## Times of checking and building, on projects of growing size
 bench: build

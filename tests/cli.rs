@@ -399,3 +399,46 @@ fn a_build_does_not_write_through_a_link_that_leads_out() {
     let written = fs::read_dir(outside.path()).expect("the directory").count();
     assert_eq!(written, 0);
 }
+
+#[test]
+fn the_schemas_of_all_kinds_are_printed_and_written() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let listed = run(dir.path(), &["schema"]).ok().stdout;
+    let kinds: Vec<&str> = listed
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    for kind in [
+        "site",
+        "user-config",
+        "tool",
+        "resource",
+        "prompt",
+        "evals",
+        "watch",
+    ] {
+        assert!(kinds.contains(&kind), "{listed}");
+    }
+    run(dir.path(), &["schema", "--all", "out/schemas"]).ok();
+    for kind in kinds {
+        let printed = run(dir.path(), &["schema", kind]).ok();
+        let id = printed.json()["$id"].clone();
+        assert_eq!(id, format!("{kind}.schema.json").as_str());
+        let file = dir.path().join(format!("out/schemas/{kind}.schema.json"));
+        assert_eq!(
+            std::fs::read_to_string(file).expect("written"),
+            printed.stdout
+        );
+    }
+    let tool = run(dir.path(), &["schema", "tool"]).ok().json();
+    let validator = |schema: &serde_json::Value| {
+        jsonschema::validator_for(schema).expect("the schema compiles")
+    };
+    let valid =
+        serde_json::json!({"mxcp": 1, "tool": {"name": "t", "source": {"code": "SELECT 1"}}});
+    let prompt = serde_json::json!({"mxcp": 1, "prompt": {"name": "t", "messages": []}});
+    assert!(validator(&tool).is_valid(&valid));
+    assert!(!validator(&tool).is_valid(&prompt));
+    let both = run(dir.path(), &["schema", "tool", "--all", "x"]);
+    assert_eq!(both.code, 2, "{both:#?}");
+}

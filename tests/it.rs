@@ -16,3 +16,4 @@ mod mdtest;
 mod serve;
 mod support;
 mod testing;
+mod watch;

@@ -46,6 +46,10 @@ pub struct FileSet {
     /// The same files in shares of about equal size, each an input of its own.
     #[returns(ref)]
     pub shelves: Vec<Shelf>,
+    /// Handles of files that are not there any more: an input cannot be given back, so a file that
+    /// returns, as with every change of branches, gets its old one. No query reads this.
+    #[returns(ref)]
+    pub gone: BTreeMap<String, SourceFile>,
 }
 
 /// A share of the files, by path. What is collected from all files is collected from each shelf first:
@@ -77,7 +81,7 @@ impl FileSet {
                     .new(db)
             })
             .collect();
-        Self::builder(BTreeMap::new(), shelves)
+        Self::builder(BTreeMap::new(), shelves, BTreeMap::new())
             .durability(Durability::HIGH)
             .new(db)
     }
@@ -90,10 +94,14 @@ pub fn sync<Db: salsa::Database>(db: &mut Db, current: BTreeMap<String, Content>
         None => FileSet::prepare(db),
     };
     let mut files = set.files(db).clone();
+    let mut gone = set.gone(db).clone();
     let mut changed = Vec::new();
     for (path, file) in &files {
-        if !current.contains_key(path) && set_content(db, *file, Content::Missing) {
-            changed.push(path.clone());
+        if !current.contains_key(path) {
+            gone.insert(path.clone(), *file);
+            if set_content(db, *file, Content::Missing) {
+                changed.push(path.clone());
+            }
         }
     }
     files.retain(|path, _| current.contains_key(path));
@@ -105,9 +113,15 @@ pub fn sync<Db: salsa::Database>(db: &mut Db, current: BTreeMap<String, Content>
                 }
             }
             None => {
-                let file = SourceFile::builder(path.clone(), content)
-                    .durability(Durability::HIGH)
-                    .new(db);
+                let file = match gone.remove(&path) {
+                    Some(file) => {
+                        set_content(db, file, content);
+                        file
+                    }
+                    None => SourceFile::builder(path.clone(), content)
+                        .durability(Durability::HIGH)
+                        .new(db),
+                };
                 files.insert(path.clone(), file);
                 changed.push(path);
             }
@@ -124,6 +138,9 @@ pub fn sync<Db: salsa::Database>(db: &mut Db, current: BTreeMap<String, Content>
             }
         }
         set.set_files(db).to(files);
+    }
+    if *set.gone(db) != gone {
+        set.set_gone(db).to(gone);
     }
     changed.sort();
     changed

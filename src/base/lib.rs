@@ -19,5 +19,5 @@ pub use diagnostic::{Diagnostic, Edit, Fix, Label, Location, Severity};
 pub use files::{Content, FileSet, Shelf, SourceFile};
 pub use line_index::{LineColumn, LineIndex};
 pub use overlay::OverlaySystem;
-pub use system::{MemorySystem, OsSystem, Stamp, System};
+pub use system::{Look, MemorySystem, OsSystem, Stamp, System};
 pub use text_size::{TextRange, TextSize};

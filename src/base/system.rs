@@ -1,6 +1,6 @@
 //! The only door to the operating system for the compiler's front half.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,11 +23,45 @@ pub trait System: Send + Sync {
     fn write(&self, path: &str, text: &str) -> io::Result<()>;
 }
 
-/// A file's time of change and size.
+/// A file's time of change, its size, and which file it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stamp {
     pub modified: Option<std::time::SystemTime>,
     pub bytes: u64,
+    /// Where the system tells: its number, and when anything of it changed. A program can set the
+    /// time of change back; a file that takes another's place may have its size and time.
+    pub identity: (u64, i64, i64),
+}
+
+impl Stamp {
+    pub fn of(meta: &std::fs::Metadata) -> Self {
+        Self {
+            modified: meta.modified().ok(),
+            bytes: meta.len(),
+            identity: identity(meta),
+        }
+    }
+}
+
+#[cfg(unix)]
+fn identity(meta: &std::fs::Metadata) -> (u64, i64, i64) {
+    use std::os::unix::fs::MetadataExt as _;
+
+    (meta.ino(), meta.ctime(), meta.ctime_nsec())
+}
+
+#[cfg(not(unix))]
+fn identity(_: &std::fs::Metadata) -> (u64, i64, i64) {
+    (0, 0, 0)
+}
+
+/// What a look at the project found, without reading any file.
+#[derive(Clone, Debug, Default)]
+pub struct Look {
+    /// The files that were asked for.
+    pub files: BTreeMap<String, Stamp>,
+    /// Every folder that was looked into, and those that hold what linked files stand for.
+    pub folders: BTreeSet<PathBuf>,
 }
 
 /// Directories that never hold project sources.
@@ -42,6 +76,11 @@ const SKIPPED: [&str; 8] = [
     ".duckdb",
 ];
 
+/// Whether a folder of this name is passed over: nothing below it is a source.
+pub fn is_passed_over(folder: &str) -> bool {
+    SKIPPED.contains(&folder)
+}
+
 /// The real file system below a root directory.
 #[derive(Clone, Debug)]
 pub struct OsSystem {
@@ -53,6 +92,52 @@ impl OsSystem {
         Self { root: root.into() }
     }
 
+    /// The files that `wanted` accepts with their stamps, and the folders to watch for others.
+    pub fn look(&self, wanted: &dyn Fn(&str) -> bool) -> io::Result<Look> {
+        let mut look = Look::default();
+        let mut folders = BTreeSet::new();
+        self.walk_folders(
+            &self.root,
+            "",
+            wanted,
+            &mut |path, file| {
+                let Ok(meta) = file.metadata() else {
+                    return;
+                };
+                if file.is_symlink()
+                    && let Ok(target) = std::fs::canonicalize(file)
+                    && let Some(folder) = target.parent()
+                {
+                    look.folders.insert(folder.to_path_buf());
+                }
+                look.files.insert(path, Stamp::of(&meta));
+            },
+            &mut |folder| {
+                folders.insert(folder.to_path_buf());
+            },
+        )?;
+        look.folders.extend(folders);
+        Ok(look)
+    }
+
+    /// The contents of some files. Those that are gone are left out.
+    pub fn read_files<'a>(
+        &self,
+        paths: impl IntoIterator<Item = &'a str>,
+    ) -> io::Result<BTreeMap<String, Content>> {
+        let home = std::fs::canonicalize(&self.root)?;
+        let mut out = BTreeMap::new();
+        for path in paths {
+            let file = self.root.join(path);
+            let content = content(&home, &file);
+            if matches!(content, Content::Unreadable(_)) && !file.exists() {
+                continue;
+            }
+            out.insert(path.to_owned(), content);
+        }
+        Ok(out)
+    }
+
     fn walk(
         &self,
         dir: &Path,
@@ -60,6 +145,18 @@ impl OsSystem {
         wanted: &dyn Fn(&str) -> bool,
         found: &mut dyn FnMut(String, &Path),
     ) -> io::Result<()> {
+        self.walk_folders(dir, prefix, wanted, found, &mut |_| {})
+    }
+
+    fn walk_folders(
+        &self,
+        dir: &Path,
+        prefix: &str,
+        wanted: &dyn Fn(&str) -> bool,
+        found: &mut dyn FnMut(String, &Path),
+        entered: &mut dyn FnMut(&Path),
+    ) -> io::Result<()> {
+        entered(dir);
         for entry in std::fs::read_dir(dir)? {
             let entry = entry?;
             let Some(name) = entry.file_name().to_str().map(str::to_owned) else {
@@ -75,7 +172,7 @@ impl OsSystem {
             if kind.is_dir() {
                 if !SKIPPED.contains(&name.as_str()) {
                     // A directory that cannot be listed hides its files and nothing else.
-                    let _ = self.walk(&entry.path(), &path, wanted, found);
+                    let _ = self.walk_folders(&entry.path(), &path, wanted, found, entered);
                 }
             } else if wanted(&path) && entry.path().is_file() {
                 found(path, &entry.path());
@@ -87,6 +184,13 @@ impl OsSystem {
 
 fn leads_out(home: &Path, path: &Path) -> bool {
     path.is_symlink() && std::fs::canonicalize(path).is_ok_and(|target| !target.starts_with(home))
+}
+
+fn content(home: &Path, file: &Path) -> Content {
+    if leads_out(home, file) {
+        return Content::Unreadable("it is a link to a file outside the project".into());
+    }
+    read(file)
 }
 
 fn read(path: &Path) -> Content {
@@ -110,12 +214,7 @@ impl System for OsSystem {
         let mut out = BTreeMap::new();
         let home = std::fs::canonicalize(&self.root)?;
         self.walk(&self.root, "", wanted, &mut |path, file| {
-            let content = if leads_out(&home, file) {
-                Content::Unreadable("it is a link to a file outside the project".into())
-            } else {
-                read(file)
-            };
-            out.insert(path, content);
+            out.insert(path, content(&home, file));
         })?;
         Ok(out)
     }
@@ -123,10 +222,7 @@ impl System for OsSystem {
     fn stamps(&self, wanted: &dyn Fn(&str) -> bool) -> io::Result<BTreeMap<String, Stamp>> {
         let mut out = BTreeMap::new();
         self.walk(&self.root, "", wanted, &mut |path, file| {
-            let stamp = file.metadata().ok().map(|meta| Stamp {
-                modified: meta.modified().ok(),
-                bytes: meta.len(),
-            });
+            let stamp = file.metadata().ok().map(|meta| Stamp::of(&meta));
             out.insert(path, stamp.unwrap_or_default());
         })?;
         Ok(out)
@@ -242,6 +338,7 @@ impl System for MemorySystem {
                 modified: None,
                 // There is no clock here: the text itself stands in for size and time.
                 bytes: std::hash::BuildHasher::hash_one(&stamps, text),
+                ..Stamp::default()
             },
             Content::Missing | Content::Unreadable(_) => Stamp::default(),
         };

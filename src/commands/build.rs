@@ -13,7 +13,7 @@ use serde_json::json;
 use super::output::{self, Failure};
 use super::session::Session;
 use super::validate::FormatArg;
-use super::{CLEAN, FAILED};
+use super::{CLEAN, FAILED, watching};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -26,15 +26,30 @@ pub(crate) struct Args {
     /// Exit with 1 on warnings too
     #[arg(long)]
     deny_warnings: bool,
-    /// Print the result as JSON
-    #[arg(long)]
+    /// Print the result as JSON; with --watch one object per revision, each in a line
+    #[arg(long, visible_alias = "json")]
     json_output: bool,
     /// How to print diagnostics
     #[arg(long, value_enum, default_value = "graphical")]
     format: FormatArg,
+    #[command(flatten)]
+    watching: watching::Watching,
 }
 
 pub(crate) fn run(args: &Args) -> u8 {
+    if args.watching.is_on() {
+        return watching::run(&watching::Job {
+            command: "build",
+            args: &args.watching,
+            profile: args.profile.as_deref(),
+            json: args.json_output,
+            format: args.format.format(),
+            least: Severity::Warning,
+            deny_warnings: args.deny_warnings,
+            only: None,
+            build: Some(args.locked),
+        });
+    }
     let started = Instant::now();
     let session = match Session::open(args.profile.as_deref()) {
         Ok(session) => session,
@@ -42,9 +57,7 @@ pub(crate) fn run(args: &Args) -> u8 {
     };
     let diagnostics = session.diagnostics();
     let sources = session.sources();
-    let failed = diagnostics.iter().any(|d| {
-        d.severity == Severity::Error || (args.deny_warnings && d.severity == Severity::Warning)
-    });
+    let failed = watching::is_failure(&diagnostics, args.deny_warnings);
     if !args.json_output {
         let shown: Vec<_> = diagnostics
             .iter()
@@ -97,10 +110,27 @@ pub(crate) fn run(args: &Args) -> u8 {
 
 /// Writes both files; returns whether the lock changed. Nothing is written when `locked` forbids it.
 pub(super) fn write(session: &Session, manifest: &Manifest, locked: bool) -> Result<bool, Failure> {
+    Ok(write_files(session, manifest, locked, true)?.lock_changed)
+}
+
+/// What writing did.
+pub(super) struct Written {
+    pub(super) manifest_changed: bool,
+    pub(super) lock_changed: bool,
+}
+
+/// [`write`], where a manifest that is there already is left alone unless `always` says otherwise.
+pub(super) fn write_files(
+    session: &Session,
+    manifest: &Manifest,
+    locked: bool,
+    always: bool,
+) -> Result<Written, Failure> {
+    let there = |path: &str| std::fs::read_to_string(session.root.join(path)).ok();
     let lock = lock_text(&manifest.lock())?;
-    let old = std::fs::read_to_string(session.root.join(LOCK_PATH)).ok();
-    let changed = old.as_deref() != Some(lock.as_str());
-    if locked && changed {
+    let old = there(LOCK_PATH);
+    let lock_changed = old.as_deref() != Some(lock.as_str());
+    if locked && lock_changed {
         return Err(Failure::new(match old {
             Some(_) => format!("{LOCK_PATH} does not match the sources"),
             None => format!("there is no {LOCK_PATH}"),
@@ -110,18 +140,20 @@ pub(super) fn write(session: &Session, manifest: &Manifest, locked: bool) -> Res
     let text = manifest
         .to_json()
         .map_err(|e| Failure::new(format!("the manifest cannot be written: {e}")))?;
+    let manifest_changed = always || there(MANIFEST_PATH).as_deref() != Some(text.as_str());
     let io = |path: &str, e: std::io::Error| Failure::new(format!("{path} cannot be written: {e}"));
-    session
-        .system
-        .write(MANIFEST_PATH, &text)
-        .map_err(|e| io(MANIFEST_PATH, e))?;
-    if changed {
-        session
-            .system
-            .write(LOCK_PATH, &lock)
-            .map_err(|e| io(LOCK_PATH, e))?;
+    for (path, text, changed) in [
+        (MANIFEST_PATH, &text, manifest_changed),
+        (LOCK_PATH, &lock, lock_changed),
+    ] {
+        if changed {
+            session.system.write(path, text).map_err(|e| io(path, e))?;
+        }
     }
-    Ok(changed)
+    Ok(Written {
+        manifest_changed,
+        lock_changed,
+    })
 }
 
 pub(super) fn lock_text(lock: &Lock) -> Result<String, Failure> {

@@ -84,7 +84,7 @@ impl Cache {
     }
 
     /// Writes what is new. A folder that cannot be written keeps its old answers, or none.
-    fn save(&self) {
+    pub(super) fn save(&self) {
         if self.state.get().is_none() {
             return;
         }

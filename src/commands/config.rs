@@ -18,19 +18,23 @@ pub(crate) struct ConfigFile {
     raw: Value,
 }
 
+/// Where the file is, and whether the environment names it.
+pub(crate) fn place() -> Option<(PathBuf, bool)> {
+    if let Some(path) = std::env::var_os("MXCP_CONFIG") {
+        return Some((path.into(), true));
+    }
+    let home = std::env::var_os("HOME")?;
+    Some((Path::new(&home).join(".mxcp/config.yml"), false))
+}
+
 /// Reads the file that the environment names, or the default one if it exists.
 pub(crate) fn load() -> Result<ConfigFile, Failure> {
-    let explicit = std::env::var_os("MXCP_CONFIG").map(PathBuf::from);
-    let path = match &explicit {
-        Some(path) => path.clone(),
-        None => match std::env::var_os("HOME") {
-            Some(home) => Path::new(&home).join(".mxcp/config.yml"),
-            None => return Ok(ConfigFile::default()),
-        },
+    let Some((path, explicit)) = place() else {
+        return Ok(ConfigFile::default());
     };
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound && explicit.is_none() => {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound && !explicit => {
             return Ok(ConfigFile::default());
         }
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {

@@ -22,6 +22,7 @@ mod session;
 mod table;
 mod test;
 mod validate;
+mod watching;
 
 use std::ffi::OsString;
 use std::io::Write as _;

@@ -103,6 +103,13 @@ pub(crate) fn print(text: &str) {
     let _ = out.flush();
 }
 
+/// Writes to standard output, for a command that ends when nobody reads it.
+pub(crate) fn try_print(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
 pub(crate) fn eprint(text: &str) {
     let mut err = std::io::stderr().lock();
     let _ = err.write_all(text.as_bytes());
@@ -154,6 +161,12 @@ fn terminal_width() -> usize {
         .ok()
         .and_then(|c| c.parse().ok())
         .unwrap_or(100)
+}
+
+/// How many lines the terminal of standard output has.
+pub(crate) fn terminal_height() -> Option<usize> {
+    let (_, terminal_size::Height(rows)) = terminal_size::terminal_size()?;
+    Some(usize::from(rows))
 }
 
 /// The worst message of a file in one line, for the compact envelopes.

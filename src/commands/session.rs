@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mxcp_artifact::lock::LOCK_PATH;
-use mxcp_artifact::{CatalogSnapshot, Lock, Manifest};
+use mxcp_artifact::{CatalogSnapshot, Column, Lock, Manifest};
 use mxcp_base::render::Sources;
 use mxcp_base::{Content, Diagnostic, FileSet, OsSystem, Severity, System as _, codes};
-use mxcp_catalog::{CachedBinder, DuckDbBinder, IntrospectError, describe_files, introspect};
+use mxcp_catalog::{
+    Binder, CachedBinder, DuckDbBinder, IntrospectError, describe_files, introspect,
+};
 use mxcp_compiler::diagnostics::{file_diagnostics, project_diagnostics};
 use mxcp_compiler::documents::{site, unread_sources};
-use mxcp_compiler::inputs::{DatabaseProblem, DbtInputs, Environment, fingerprint};
+use mxcp_compiler::inputs::{DatabaseProblem, DbtInputs, Environment, Settings, fingerprint};
 use mxcp_compiler::site::SITE_FILE;
 use mxcp_compiler::sql::files::project_file_reads;
 use mxcp_compiler::{CompilerDatabase, is_source_file};
@@ -43,6 +45,12 @@ pub(crate) struct Session {
     pub(crate) dbt_database: Option<PathBuf>,
 }
 
+/// The relations of the database, or of the lock and why the database was not read.
+pub(crate) type Catalog = (Arc<CatalogSnapshot>, Option<DatabaseProblem>);
+
+/// A larger database is read where it is, as often as it changes.
+const COPIED_AT_A_GLANCE: u64 = 64 << 20;
+
 /// A larger database is not copied only to see its tables; the lock remembers them.
 const COPIED_TO_BE_CHECKED: u64 = 1 << 30;
 
@@ -61,36 +69,64 @@ impl Session {
 
     /// Opens the sources of a project whose root is known.
     pub(crate) fn open_at(root: PathBuf, profile: Option<&str>) -> Result<Self, Failure> {
-        let system = OsSystem::new(&root);
-        let cache = Arc::new(Cache::new(system.clone()));
-        let binder = CachedBinder::new(DuckDbBinder::new(), cache.clone());
-        let mut db = CompilerDatabase::new(Arc::new(binder));
-        db.sync_files(read_sources(&root, &system, &BTreeSet::new())?);
-        // A source may be named in any way; only the endpoints know which files are theirs.
-        let named = cache.remembered("named sources", &fingerprint(&db), || unread_sources(&db));
-        if named.iter().any(|path| root.join(path).is_file()) {
-            db.sync_files(read_sources(&root, &system, &named)?);
-        }
-        let chosen = profile
-            .map(str::to_owned)
-            .or_else(|| std::env::var("MXCP_PROFILE").ok().filter(|p| !p.is_empty()));
-        db.set_profile(chosen.clone());
-        let config = config::load()?;
-        let profile = chosen
-            .or_else(|| site(&db).map(|site| site.profile.clone()))
-            .unwrap_or_else(|| "default".into());
-        Ok(Self {
+        let mut session = Self::empty(root, profile, CompilerDatabase::new);
+        let Self {
             root,
             system,
             db,
-            profile,
-            config,
+            cache,
+            ..
+        } = &mut session;
+        db.sync_files(read_sources(root, system, &BTreeSet::new())?);
+        // A source may be named in any way; only the endpoints know which files are theirs.
+        let named = cache.remembered("named sources", &fingerprint(db), || unread_sources(db));
+        if named.iter().any(|path| root.join(path).is_file()) {
+            db.sync_files(read_sources(root, system, &named)?);
+        }
+        session.config = config::load()?;
+        session.follow_profile();
+        Ok(session)
+    }
+
+    /// A project whose sources come from who keeps it open. The database says what runs again.
+    pub(crate) fn kept(root: PathBuf, profile: Option<&str>) -> Self {
+        Self::empty(root, profile, CompilerDatabase::with_event_log)
+    }
+
+    fn empty(
+        root: PathBuf,
+        profile: Option<&str>,
+        database: impl FnOnce(Arc<dyn Binder>) -> CompilerDatabase,
+    ) -> Self {
+        let system = OsSystem::new(&root);
+        let cache = Arc::new(Cache::new(system.clone()));
+        let binder = CachedBinder::new(DuckDbBinder::new(), cache.clone());
+        let mut db = database(Arc::new(binder));
+        let chosen = profile
+            .map(str::to_owned)
+            .or_else(|| std::env::var("MXCP_PROFILE").ok().filter(|p| !p.is_empty()));
+        db.set_profile(chosen);
+        Self {
+            root,
+            system,
+            db,
+            profile: String::new(),
+            config: ConfigFile::default(),
             cache,
             in_use: false,
             snapshot: Cell::new(None),
             dbt: DbtInputs::default(),
             dbt_database: None,
-        })
+        }
+    }
+
+    /// Makes the profile that was asked for the active one, or the site file's own.
+    pub(crate) fn follow_profile(&mut self) {
+        self.profile = Settings::get(&self.db)
+            .profile(&self.db)
+            .clone()
+            .or_else(|| site(&self.db).map(|site| site.profile.clone()))
+            .unwrap_or_else(|| "default".into());
     }
 
     /// Brings what the database holds into the graph.
@@ -116,11 +152,7 @@ impl Session {
 
     fn environment(&mut self, project: &str) -> Environment {
         let path = self.database();
-        let shown = path
-            .strip_prefix(&self.root)
-            .unwrap_or(&path)
-            .display()
-            .to_string();
+        let shown = self.shown(&path);
         let mut found = introspect(&path);
         if let Err(IntrospectError::Locked { by }) = &found {
             self.in_use = true;
@@ -128,22 +160,67 @@ impl Session {
                 found = Ok(copied);
             }
         }
-        let (catalog, database_problem) = match found {
-            Ok(snapshot) => (snapshot, None),
-            Err(error) => (
-                self.locked_catalog(),
-                Some(database_problem(&shown, &error)),
-            ),
-        };
+        let catalog = self.catalog(found, &shown);
+        let files = describe_files(&self.root, &project_file_reads(&self.db));
+        self.surroundings(project, catalog, files)
+    }
+
+    /// What is known of the world outside, with what was read of the database and of files.
+    pub(crate) fn surroundings(
+        &self,
+        project: &str,
+        (catalog, database_problem): Catalog,
+        files: BTreeMap<String, Vec<Column>>,
+    ) -> Environment {
         Environment {
-            catalog: Arc::new(catalog),
+            catalog,
             live: database_problem.is_none(),
             database_problem,
             user_profiles: self.config.profiles(project),
             secret_names: Some(self.config.secret_names(project)),
             dbt: self.dbt.clone(),
-            files: describe_files(&self.root, &project_file_reads(&self.db)),
+            files,
         }
+    }
+
+    fn catalog(&self, found: Result<CatalogSnapshot, IntrospectError>, shown: &str) -> Catalog {
+        match found {
+            Ok(snapshot) => (Arc::new(snapshot), None),
+            Err(error) => (
+                Arc::new(self.locked_catalog()),
+                Some(database_problem(shown, &error)),
+            ),
+        }
+    }
+
+    /// What the database holds, read so that who wants to write to it at this moment still can: where
+    /// it is not too large, from a copy.
+    pub(crate) fn glance(&self) -> Catalog {
+        let path = self.database();
+        let small = path
+            .metadata()
+            .is_ok_and(|meta| meta.is_file() && meta.len() <= COPIED_AT_A_GLANCE);
+        let copy = small.then(|| Snapshot::take(&path, None));
+        let found = match &copy {
+            // What is wrong is said of the file itself.
+            Some(Ok(copy)) => introspect(copy.path()).or_else(|_| introspect(&path)),
+            _ => introspect(&path),
+        };
+        self.catalog(found, &self.shown(&path))
+    }
+
+    /// A path as people know it: relative to the project where it is inside.
+    pub(crate) fn shown(&self, path: &Path) -> String {
+        let path = path.strip_prefix(&self.root).unwrap_or(path);
+        path.display().to_string()
+    }
+
+    /// Keeps the answers for later runs and lets go of the rest: the process is about to end, and
+    /// taking a large graph apart would take longer than what is left of it.
+    pub(crate) fn leave(self) {
+        self.cache.save();
+        self.snapshot.take();
+        std::mem::forget(self);
     }
 
     // What the tables of a database in use are, from a copy that is kept for who reads their rows.
@@ -226,6 +303,27 @@ impl Session {
         Err(Failure::new(message).help("run `mxcp validate` to see all errors with their places"))
     }
 
+    /// The texts that these diagnostics refer to.
+    pub(crate) fn sources_of(&self, diagnostics: &[Diagnostic]) -> Sources {
+        let mut sources = Sources::default();
+        let files = FileSet::get(&self.db).files(&self.db);
+        for d in diagnostics {
+            let edits = d.fix.iter().flat_map(|fix| &fix.edits);
+            let places = [&d.primary]
+                .into_iter()
+                .chain(d.labels.iter().map(|label| &label.location))
+                .chain(edits.map(|edit| &edit.location));
+            for place in places {
+                if let Some(file) = files.get(&place.file)
+                    && !sources.has(&place.file)
+                {
+                    sources.add(&place.file, file.content(&self.db));
+                }
+            }
+        }
+        sources
+    }
+
     /// The texts that diagnostics refer to.
     pub(crate) fn sources(&self) -> Sources {
         let mut sources = Sources::default();
@@ -277,7 +375,7 @@ pub(crate) fn find_root() -> Result<PathBuf, Failure> {
 /// What the site file was called once.
 const OLD_SITE_FILE: &str = "raw-site.yml";
 
-fn no_project() -> Failure {
+pub(crate) fn no_project() -> Failure {
     Failure::new(format!(
         "[{}] No {SITE_FILE} found in current directory or parents",
         codes::MX0001

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::output::{self, Failure};
 use super::session::Session;
-use super::{CLEAN, FAILED};
+use super::{CLEAN, FAILED, watching};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -20,8 +20,8 @@ pub(crate) struct Args {
     /// Profile to use instead of the site file's own
     #[arg(long)]
     profile: Option<String>,
-    /// Print the result as JSON
-    #[arg(long)]
+    /// Print the result as JSON; with --watch one object per revision, each in a line
+    #[arg(long, visible_alias = "json")]
     json_output: bool,
     /// How to print diagnostics
     #[arg(long, value_enum, default_value = "graphical")]
@@ -30,7 +30,7 @@ pub(crate) struct Args {
     #[arg(long, value_enum)]
     severity: Option<SeverityArg>,
     /// Apply the fixes that are certain, where the result still checks
-    #[arg(long)]
+    #[arg(long, conflicts_with = "watch")]
     fix: bool,
     /// Exit with 1 on warnings too
     #[arg(long)]
@@ -41,6 +41,8 @@ pub(crate) struct Args {
     /// Accepted for compatibility: checking never writes
     #[arg(long)]
     readonly: bool,
+    #[command(flatten)]
+    watching: watching::Watching,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -73,6 +75,25 @@ enum SeverityArg {
 }
 
 pub(crate) fn run(args: &Args) -> u8 {
+    // Machines get everything; people get what needs them.
+    let least = match (args.severity, args.format) {
+        (Some(SeverityArg::Info), _) | (None, FormatArg::Json | FormatArg::Sarif) => Severity::Info,
+        (Some(SeverityArg::Error), _) => Severity::Error,
+        (Some(SeverityArg::Warning) | None, _) => Severity::Warning,
+    };
+    if args.watching.is_on() {
+        return watching::run(&watching::Job {
+            command: "validate",
+            args: &args.watching,
+            profile: args.profile.as_deref(),
+            json: args.json_output,
+            format: args.format.format(),
+            least,
+            deny_warnings: args.deny_warnings,
+            only: args.file.as_deref(),
+            build: None,
+        });
+    }
     let mut session = match Session::open(args.profile.as_deref()) {
         Ok(session) => session,
         Err(failure) => return output::fail(args.json_output, &failure),
@@ -104,15 +125,7 @@ pub(crate) fn run(args: &Args) -> u8 {
     if let Some(only) = &only {
         diagnostics.retain(|d| concerns(d, only, &session));
     }
-    let failed = diagnostics.iter().any(|d| {
-        d.severity == Severity::Error || (args.deny_warnings && d.severity == Severity::Warning)
-    });
-    // Machines get everything; people get what needs them.
-    let least = match (args.severity, args.format) {
-        (Some(SeverityArg::Info), _) | (None, FormatArg::Json | FormatArg::Sarif) => Severity::Info,
-        (Some(SeverityArg::Error), _) => Severity::Error,
-        (Some(SeverityArg::Warning) | None, _) => Severity::Warning,
-    };
+    let failed = watching::is_failure(&diagnostics, args.deny_warnings);
     if args.json_output {
         output::print_ok(&result(&session, &diagnostics, only.as_deref()));
     } else {
@@ -141,7 +154,7 @@ fn report_fixes(fixed: &super::fix::Fixed) {
 }
 
 /// The project path of an argument, which is relative to the current directory or to the root.
-fn project_path(session: &Session, argument: &str) -> Result<String, Failure> {
+pub(super) fn project_path(session: &Session, argument: &str) -> Result<String, Failure> {
     let files = FileSet::get(&session.db).files(&session.db);
     let absolute = std::path::absolute(argument).unwrap_or_else(|_| argument.into());
     let candidates = [
@@ -177,7 +190,7 @@ fn slashes(path: &Path) -> String {
 }
 
 // A file's own diagnostics, and those of the SQL or Python file behind it.
-fn concerns(d: &Diagnostic, path: &str, session: &Session) -> bool {
+pub(super) fn concerns(d: &Diagnostic, path: &str, session: &Session) -> bool {
     if d.primary.file == path {
         return true;
     }

@@ -1,5 +1,6 @@
 //! The database trait that every query takes, and the one database of production.
 
+use std::collections::{BTreeMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,6 +8,7 @@ use mxcp_base::{Content, FileSet, SourceFile, files};
 use mxcp_catalog::Binder;
 use salsa::Durability;
 
+use crate::documents::{DocumentKind, document_kind};
 use crate::inputs::{Environment, Settings, set_environment, set_profile};
 use crate::surface;
 
@@ -24,6 +26,17 @@ struct Events {
     ran: Vec<String>,
     /// How many known answers were found to hold still.
     held: usize,
+}
+/// How much ran again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reruns {
+    pub queries: usize,
+    /// Statements that were bound, however many endpoints share them.
+    pub bindings: usize,
+    /// The files that were checked, and how many of them are endpoints and models.
+    pub files: usize,
+    pub endpoints: usize,
+    pub models: usize,
 }
 
 /// The compiler's database. `storage` is last so that the other handles are dropped before it.
@@ -129,11 +142,44 @@ impl CompilerDatabase {
         (ran, held)
     }
 
+    /// [`Self::take_events`], counted.
+    pub fn take_reruns(&self) -> Reruns {
+        let events = self.take_events();
+        let mut reruns = Reruns {
+            queries: events.len(),
+            ..Reruns::default()
+        };
+        let mut checked = HashSet::new();
+        for event in &events {
+            let (query, key) = event.split_once('(').unwrap_or((event, ""));
+            match query {
+                "check_file" => {
+                    checked.insert(key.trim_end_matches(')'));
+                }
+                "bind_query" => reruns.bindings += 1,
+                _ => {}
+            }
+        }
+        if checked.is_empty() {
+            return reruns;
+        }
+        for file in FileSet::get(self).files(self).values() {
+            let key = format!("{:?}", salsa::plumbing::AsId::as_id(file));
+            if !checked.contains(key.trim_end_matches(')')) {
+                continue;
+            }
+            reruns.files += 1;
+            match document_kind(self, *file) {
+                DocumentKind::Endpoint(_) => reruns.endpoints += 1,
+                DocumentKind::DbtModel => reruns.models += 1,
+                _ => {}
+            }
+        }
+        reruns
+    }
+
     /// Brings the sources in line with a reading of the project; returns the changed paths.
-    pub fn sync_files(
-        &mut self,
-        current: std::collections::BTreeMap<String, Content>,
-    ) -> Vec<String> {
+    pub fn sync_files(&mut self, current: BTreeMap<String, Content>) -> Vec<String> {
         let changed = files::sync(self, current);
         if !changed.is_empty() {
             self.settle();

@@ -25,7 +25,7 @@ pub mod startup;
 mod suppress;
 mod surface;
 
-pub use db::{CompilerDatabase, Db};
+pub use db::{CompilerDatabase, Db, Reruns};
 
 /// Whether a file can matter to a project, by its name: what discovery should read.
 pub fn is_source_file(path: &str) -> bool {

@@ -45,6 +45,11 @@ pub(crate) fn copy_of(source: &Path) -> tempfile::TempDir {
     dir
 }
 
+/// [`copy_of`], to a place of the caller's choice.
+pub(crate) fn copy_to(source: &Path, target: &Path) {
+    copy_tree(source, target);
+}
+
 fn copy_tree(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("a directory can be made");
     for entry in std::fs::read_dir(from).expect("the fixture can be listed") {
