@@ -64,6 +64,11 @@ impl CompilerDatabase {
         db
     }
 
+    /// The engine, for another database over the same project.
+    pub fn shared_binder(&self) -> Arc<dyn Binder> {
+        self.binder.clone()
+    }
+
     fn prepare(&mut self) {
         FileSet::new(self, std::collections::BTreeMap::new());
         Settings::new(self, None, Environment::default());
