@@ -95,6 +95,11 @@ impl CompilerDatabase {
         db
     }
 
+    /// The engine, for another database over the same project.
+    pub fn shared_binder(&self) -> Arc<dyn Binder> {
+        self.binder.clone()
+    }
+
     fn prepare(&mut self) {
         FileSet::prepare(self);
         let _ = Settings::builder(None, Environment::default())
