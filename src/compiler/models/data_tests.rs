@@ -20,11 +20,11 @@ use super::packages::{package_name, project_of};
 use super::python_models::python_files;
 use super::snapshots::snapshots;
 use crate::Db;
-use crate::documents::{DocumentKind, document_kind};
 use crate::dbt::Problem;
 use crate::dbt::problem::code;
 use crate::dbt::tests::{CompiledTest, TestInput, Tested, compile_generic, compile_singular};
 use crate::dbt::values::{custom_name, render_yaml};
+use crate::documents::{DocumentKind, document_kind};
 
 /// A compiled generic test and where it is declared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +71,11 @@ pub(crate) fn source_tests(db: &dyn Db, file: SourceFile) -> Vec<DeclaredTest> {
                 .iter()
                 .chain(table.columns.iter().flat_map(|c| &c.tests));
             for test in tests {
-                if let Some(test) = generic(db, file, test, on, None) {
+                if let Some(mut test) = generic(db, file, test, on, None) {
+                    let more = source.tags.iter().chain(&table.tags);
+                    test.tags.extend(more.cloned());
+                    test.tags.sort();
+                    test.tags.dedup();
                     found.push(DeclaredTest { file, test });
                 }
             }
@@ -190,9 +194,7 @@ pub fn is_readable(db: &dyn Db, file: SourceFile) -> bool {
         test.fails_late || problems.all(|p| p.is_accepted() || unknown(p))
     };
     match document_kind(db, file) {
-        DocumentKind::DbtModel | DocumentKind::DbtAnalysis => {
-            super::compile::fails_late(db, file)
-        }
+        DocumentKind::DbtModel | DocumentKind::DbtAnalysis => super::compile::fails_late(db, file),
         DocumentKind::DbtTest => singular_test(db, file).is_some_and(harmless),
         DocumentKind::DbtProperties => declared(db)
             .filter(|(declared_in, _)| *declared_in == file)
