@@ -95,7 +95,7 @@ impl AnalysisHost {
         changed
     }
 
-    pub fn self.set_environment(environment: Environment) {
+    pub fn set_environment(&mut self, environment: Environment) {
         self.db.set_environment(environment);
         self.revision += 1;
     }
