@@ -32,7 +32,7 @@ pub(crate) fn relation(db: &dyn Db, file: SourceFile) -> RelationName {
 
 pub(crate) fn description(db: &dyn Db, file: SourceFile) -> Option<String> {
     let text = node_properties(db, file)?.props.description.as_deref()?;
-    Some(described(db, text))
+    Some(described(db, file.path(db), text))
 }
 
 pub(crate) fn column(
@@ -46,7 +46,11 @@ pub(crate) fn column(
         .iter()
         .find(|c| c.spec.name.eq_ignore_ascii_case(column))?
         .spec;
-    let text = spec.description.as_deref().map(|text| described(db, text));
+    let path = file.path(db);
+    let text = spec
+        .description
+        .as_deref()
+        .map(|text| described(db, path, text));
     Some((text, spec.data_type.clone()))
 }
 
@@ -73,7 +77,7 @@ pub(crate) fn source_tables(db: &dyn Db) -> Vec<SourceTable> {
                     relation: source.relation(table),
                     file: *file,
                     pointer: table.place.pointer.clone(),
-                    description: text.map(|text| described(db, text)),
+                    description: text.map(|text| described(db, file.path(db), text)),
                     columns: table
                         .columns
                         .iter()
