@@ -35,12 +35,13 @@ impl Reader<'_> {
         match token.kind {
             TokenKind::Parameter => {
                 let name = self.text[token.range].trim_start_matches('$').to_owned();
-                self.note(
-                    self.range(at),
-                    Target::Parameter(name),
-                    Role::Reference,
-                    Form::Plain,
-                );
+                let mut range = self.range(at);
+                if name.starts_with(|c: char| c.is_alphabetic() || c == '_') {
+                    // The sign is none of the name.
+                    range.start += 1;
+                    let target = Target::Parameter(name);
+                    self.note(range, target, Role::Reference, Form::Plain);
+                }
                 at + 1
             }
             TokenKind::Word | TokenKind::QuotedIdentifier => self.path(at, end, env, named),
