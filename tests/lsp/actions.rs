@@ -122,12 +122,14 @@ fn return_is_generated_from_the_sql_and_completed() {
         "{text}"
     );
     assert_eq!(client.codes(bare), [""; 0]);
-    client.edit(bare, "SELECT name,", "SELECT name, email, order_count,");
+    client.edit(bare, "SELECT name,", "SELECT name, segment, order_count,");
     let found = actions(&mut client, bare, "code: SEL|ECT");
     apply(&mut client, bare, &found, "2 missing return columns");
     let text = client.text(bare);
     assert!(
-        text.contains("        email: { type: string }\n        order_count: { type: integer }\n"),
+        text.contains(
+            "        segment: { type: string }\n        order_count: { type: integer }\n"
+        ),
         "{text}"
     );
     assert_eq!(client.codes(bare), [""; 0]);

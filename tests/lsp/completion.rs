@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::Client;
+use super::client::mark;
 
 const METRICS: &str = "tools/get_customer_metrics.yml";
 
@@ -10,7 +11,7 @@ const METRICS: &str = "tools/get_customer_metrics.yml";
 #[track_caller]
 fn offered(client: &mut Client, path: &str, old: &str, marked: &str) -> Vec<Value> {
     let original = client.text(path);
-    let new = marked.replacen('|', "", 1);
+    let new = marked.replacen(mark(marked), "", 1);
     client.edit(path, old, &new);
     let at = client.at(path, marked);
     let list = client.request("textDocument/completion", at);
@@ -149,8 +150,8 @@ fn sql_files_and_templates() {
     offers(
         &mut client,
         model,
-        "{{ ref('stg_orders') }}",
-        "st|",
+        "FROM {{ ref('stg_orders') }}",
+        "FROM st|",
         &["ref('stg_orders')"],
         &[],
     );
@@ -304,8 +305,8 @@ fn names_of_the_project_in_yaml() {
     offers(
         &mut client,
         list,
-        "        tier: \"gold\"",
-        "        |",
+        "      result_contains:\n        tier: \"gold\"",
+        "      result_contains:\n        |",
         &["email", "lifetime_value"],
         &[],
     );
@@ -314,8 +315,8 @@ fn names_of_the_project_in_yaml() {
     offers(
         &mut client,
         yaml,
-        "- name: signup_date",
-        "- name: |",
+        "- name: signup_date\n",
+        "- name: |\n",
         &["signup_date", "segment"],
         &["order_id"],
     );
@@ -374,7 +375,7 @@ fn policies_and_prompts() {
         &mut client,
         prompt,
         "{{ audience }}",
-        "{{ audience | u| }}",
+        "{{ audience | u¦ }}",
         &["upper", "title"],
         &["audience"],
     );

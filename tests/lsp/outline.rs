@@ -202,7 +202,7 @@ fn colours_of_embedded_languages() {
     for token in [
         "config function",
         "ref function",
-        "stg_customers class",
+        "'stg_customers' class",
         "customer_base class",
         "o variable",
         "COUNT function",

@@ -55,13 +55,13 @@ impl Reader<'_> {
         if from > 0
             && (self.is_word(from - 1, "AS")
                 || self.is_symbol(from - 1, "::")
-                || self.is_symbol(from - 1, "."))
+                || self.is_field(from))
         {
             return from + 1;
         }
         let mut tokens = vec![from];
         let mut at = from + 1;
-        while at + 1 < end && self.is_symbol(at, ".") && self.name(at + 1).is_some() {
+        while at + 1 < end && self.is_field(at + 1) && self.name(at + 1).is_some() {
             tokens.push(at + 1);
             at += 2;
         }
