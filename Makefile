@@ -7,7 +7,7 @@ ifdef CARGO_TARGET_DIR
 MXCP = $(CARGO_TARGET_DIR)/debug/mxcp
 endif
 
-.PHONY: setup build demo test differential corpus agreement hostile conformance chaos dbt-oracle dbt-killed vscode editors lint fmt bench bench-dbt clean
+.PHONY: setup build demo test differential corpus agreement hostile conformance chaos dbt-oracle dbt-killed vscode editors soak lint fmt bench bench-edit bench-dbt clean
 
 ## Python with a shared libpython, the virtual environment, the prebuilt DuckDB library
 setup:
@@ -82,6 +82,16 @@ bench: build
 	@edits=$$($(CARGO) test --locked --workspace --test edits --no-run --message-format=json 2>/dev/null \
 	  | .venv/bin/python -c 'import json, sys; print([m["executable"] for m in map(json.loads, sys.stdin) if m.get("executable") and m["target"]["name"] == "edits"][-1])') \
 	&& LD_LIBRARY_PATH=$(CURDIR)/.duckdb .venv/bin/python .setup/bench.py $(MXCP) --edits "$$edits" $(BENCH)
+
+## Times of edits in an open editor, over stdio, with the queries that ran again beside them
+bench-edit: build
+	@edits=$$($(CARGO) test --locked --workspace --test edits --no-run --message-format=json 2>/dev/null \
+	  | .venv/bin/python -c 'import json, sys; print([m["executable"] for m in map(json.loads, sys.stdin) if m.get("executable") and m["target"]["name"] == "edits"][-1])') \
+	&& LD_LIBRARY_PATH=$(CURDIR)/.duckdb .venv/bin/python .setup/bench_edit.py $(MXCP) --edits "$$edits" $(BENCH)
+
+## An hour of random edits in an open editor: no panic, no drift, no growth; `make soak SOAK="--seconds 60"`
+soak: build
+	@.venv/bin/python tests/lsp_soak/run.py $(MXCP) $(SOAK)
 
 ## Times of the dbt layer beside those of dbt, on the same projects in the same run
 bench-dbt: build

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use mxcp_artifact::Digest;
@@ -28,6 +29,8 @@ pub(crate) struct Cache {
     /// The first line of the file: who wrote it.
     header: String,
     state: OnceLock<Mutex<State>>,
+    /// How many bytes of new answers are kept: a process that lives long asks without end.
+    room: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -36,6 +39,7 @@ struct State {
     text: String,
     old: HashMap<String, Old>,
     new: BTreeMap<String, String>,
+    new_bytes: usize,
 }
 
 struct Old {
@@ -51,7 +55,13 @@ impl Cache {
             system,
             header: header(),
             state: OnceLock::new(),
+            room: AtomicUsize::new(usize::MAX),
         }
+    }
+
+    /// Keeps no more new answers than these bytes hold.
+    pub(crate) fn keep_at_most(&self, bytes: usize) {
+        self.room.store(bytes, Ordering::Relaxed);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -115,7 +125,7 @@ impl Memory for Cache {
     fn recall(&self, name: &Digest) -> Option<String> {
         let name = short(name);
         let mut guard = self.state();
-        let State { text, old, new } = &mut *guard;
+        let State { text, old, new, .. } = &mut *guard;
         if let Some(answer) = new.get(name) {
             return Some(answer.clone());
         }
@@ -127,8 +137,13 @@ impl Memory for Cache {
 
     fn keep(&self, name: &Digest, answer: String) {
         // One line is one answer.
-        if !answer.contains('\n') {
-            self.state().new.insert(short(name).to_owned(), answer);
+        if answer.contains('\n') {
+            return;
+        }
+        let mut state = self.state();
+        if state.new_bytes + answer.len() <= self.room.load(Ordering::Relaxed) {
+            state.new_bytes += answer.len();
+            state.new.insert(short(name).to_owned(), answer);
         }
     }
 }
@@ -159,6 +174,7 @@ impl State {
             text,
             old,
             new: BTreeMap::new(),
+            new_bytes: 0,
         }
     }
 

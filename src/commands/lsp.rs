@@ -20,6 +20,9 @@ pub(crate) struct Args {
     stdio: bool,
 }
 
+/// Enough for the queries of a large project; what is typed on the way is not worth keeping.
+const REMEMBERED: usize = 16 << 20;
+
 struct Projects {
     profile: Option<String>,
 }
@@ -35,7 +38,9 @@ impl Projects {
 
 impl Opener for Projects {
     fn open(&self, root: &Path) -> Result<CompilerDatabase, String> {
-        Ok(self.session(root)?.db)
+        let session = self.session(root)?;
+        session.remember_at_most(REMEMBERED);
+        Ok(session.db)
     }
 
     fn environment(&self, root: &Path) -> Result<Environment, String> {

@@ -259,6 +259,11 @@ impl Session {
         self.remembered("diagnostics", || project_diagnostics(&self.db))
     }
 
+    /// For a process that lives long: new answers of the engine are kept up to a number of bytes.
+    pub(crate) fn remember_at_most(&self, bytes: usize) {
+        self.cache.keep_at_most(bytes);
+    }
+
     /// What `work` finds out from the graph alone, if an earlier run did not find it out already.
     pub(crate) fn remembered<T: Serialize + DeserializeOwned>(
         &self,

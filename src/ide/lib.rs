@@ -4,17 +4,25 @@
 //! answers. Nothing here knows a protocol, reads a file or runs a statement. No answer is an error:
 //! what cannot be told of a broken text is left out.
 
+pub mod actions;
 pub mod analysis;
+pub mod complete;
 pub mod embedded;
 pub mod goto;
+pub mod hierarchy;
+pub mod hints;
 pub mod hover;
+pub mod lenses;
 pub mod names;
 pub mod occurrences;
+pub mod outline;
 pub mod rename;
 pub mod schema;
+pub mod signature;
 pub mod sql;
 pub mod symbol;
 pub mod template;
+pub mod tokens;
 
 pub use analysis::{Analysis, AnalysisHost, CancelHandle, Cancelled, ProjectDiagnostics};
 

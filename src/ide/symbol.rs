@@ -101,3 +101,8 @@ pub struct Occurrence {
     pub role: Role,
     pub form: Form,
 }
+
+/// The kind of endpoint that a word names.
+pub fn endpoint_kind(name: &str) -> Option<EndpointKind> {
+    EndpointKind::ALL.into_iter().find(|k| k.as_str() == name)
+}

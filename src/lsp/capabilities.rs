@@ -19,7 +19,6 @@ pub(crate) struct Client {
     pub(crate) watches: bool,
     /// Edits may rename files and name versions.
     pub(crate) document_changes: bool,
-    pub(crate) snippets: bool,
     pub(crate) roots: Vec<PathBuf>,
 }
 
@@ -65,7 +64,6 @@ impl Client {
             refreshes_diagnostics: flag("/workspace/diagnostics/refreshSupport"),
             watches: flag("/workspace/didChangeWatchedFiles/dynamicRegistration"),
             document_changes: flag("/workspace/workspaceEdit/documentChanges"),
-            snippets: flag("/textDocument/completion/completionItem/snippetSupport"),
             roots,
         }
     }
@@ -88,6 +86,45 @@ pub(crate) fn answer(client: &Client, version: &str) -> Value {
                 save: Some(lsp::Save::SaveOptions(lsp::SaveOptions {
                     include_text: Some(false),
                 })),
+            },
+        )),
+        completion_provider: Some(lsp::CompletionOptions {
+            trigger_characters: Some(
+                ["$", ".", "'", "\"", "{", " ", "|", "/", ":", "-"]
+                    .map(str::to_owned)
+                    .to_vec(),
+            ),
+            ..Default::default()
+        }),
+        signature_help_provider: Some(lsp::SignatureHelpOptions {
+            trigger_characters: Some(vec!["(".into(), ",".into()]),
+            ..Default::default()
+        }),
+        code_action_provider: Some(lsp::CodeActionProvider::CodeActionOptions(
+            lsp::CodeActionOptions {
+                code_action_kinds: Some(vec![
+                    lsp::CodeActionKind::QuickFix,
+                    lsp::CodeActionKind::RefactorRewrite,
+                ]),
+                ..Default::default()
+            },
+        )),
+        code_lens_provider: Some(lsp::CodeLensOptions::default()),
+        document_symbol_provider: Some(lsp::DocumentSymbolProvider::Bool(true)),
+        workspace_symbol_provider: Some(lsp::WorkspaceSymbolProvider::Bool(true)),
+        folding_range_provider: Some(lsp::FoldingRangeProvider::Bool(true)),
+        selection_range_provider: Some(lsp::SelectionRangeProvider::Bool(true)),
+        inlay_hint_provider: Some(lsp::InlayHintProvider::Bool(true)),
+        call_hierarchy_provider: Some(lsp::CallHierarchyProvider::Bool(true)),
+        semantic_tokens_provider: Some(lsp::SemanticTokensProvider::SemanticTokensOptions(
+            lsp::SemanticTokensOptions {
+                legend: lsp::SemanticTokensLegend {
+                    token_types: mxcp_ide::tokens::LEGEND.map(str::to_owned).to_vec(),
+                    token_modifiers: Vec::new(),
+                },
+                range: Some(lsp::SemanticTokensOptionsRange::Bool(true)),
+                full: Some(lsp::Full::Bool(true)),
+                work_done_progress_options: no_progress(),
             },
         )),
         hover_provider: Some(lsp::HoverProvider::Bool(true)),

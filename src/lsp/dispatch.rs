@@ -91,6 +91,56 @@ fn route(snapshot: &Snapshot, question: &Question) -> Answer {
         "textDocument/rename" => {
             call::<lsp::RenameRequest>(snapshot, params, handlers::rename::rename)
         }
+        "textDocument/completion" => {
+            call::<lsp::CompletionRequest>(snapshot, params, handlers::completion::completion)
+        }
+        "textDocument/signatureHelp" => call::<lsp::SignatureHelpRequest>(
+            snapshot,
+            params,
+            handlers::completion::signature_help,
+        ),
+        "textDocument/codeAction" => {
+            call::<lsp::CodeActionRequest>(snapshot, params, handlers::actions::actions)
+        }
+        "textDocument/codeLens" => {
+            call::<lsp::CodeLensRequest>(snapshot, params, handlers::actions::lenses)
+        }
+        "textDocument/documentSymbol" => {
+            call::<lsp::DocumentSymbolRequest>(snapshot, params, handlers::outline::symbols)
+        }
+        "textDocument/foldingRange" => {
+            call::<lsp::FoldingRangeRequest>(snapshot, params, handlers::outline::folds)
+        }
+        "textDocument/selectionRange" => {
+            call::<lsp::SelectionRangeRequest>(snapshot, params, handlers::outline::selections)
+        }
+        "textDocument/inlayHint" => {
+            call::<lsp::InlayHintRequest>(snapshot, params, handlers::colours::hints)
+        }
+        "textDocument/semanticTokens/full" => {
+            call::<lsp::SemanticTokensRequest>(snapshot, params, handlers::colours::tokens)
+        }
+        "textDocument/semanticTokens/range" => call::<lsp::SemanticTokensRangeRequest>(
+            snapshot,
+            params,
+            handlers::colours::tokens_in_range,
+        ),
+        "textDocument/prepareCallHierarchy" => {
+            call::<lsp::CallHierarchyPrepareRequest>(snapshot, params, handlers::hierarchy::prepare)
+        }
+        "workspace/symbol" => {
+            call::<lsp::WorkspaceSymbolRequest>(snapshot, params, handlers::outline::workspace)
+        }
+        "callHierarchy/incomingCalls" => call::<lsp::CallHierarchyIncomingCallsRequest>(
+            snapshot,
+            params,
+            handlers::hierarchy::incoming,
+        ),
+        "callHierarchy/outgoingCalls" => call::<lsp::CallHierarchyOutgoingCallsRequest>(
+            snapshot,
+            params,
+            handlers::hierarchy::outgoing,
+        ),
         _ => Err(Failed::Method),
     }
 }

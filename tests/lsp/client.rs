@@ -287,8 +287,9 @@ impl Client {
     /// The parameters of a question about the place of `|` in the first match of a marked text.
     #[track_caller]
     pub(super) fn at(&self, path: &str, marked: &str) -> Value {
-        let bar = marked.find('|').expect("the place is marked");
-        let plain = marked.replacen('|', "", 1);
+        let mark = mark(marked);
+        let bar = marked.find(mark).expect("the place is marked");
+        let plain = marked.replacen(mark, "", 1);
         let text = self.text(path);
         let found = text
             .find(&plain)
@@ -341,6 +342,14 @@ impl Drop for Client {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// The sign for a place: another one where the text itself has bars.
+pub(super) fn mark(marked: &str) -> char {
+    match marked.contains('¦') {
+        true => '¦',
+        false => '|',
     }
 }
 

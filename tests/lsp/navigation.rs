@@ -243,7 +243,7 @@ fn references_of_a_model_a_column_and_a_parameter() {
     let amount = references(&mut client, "models/marts/customer_360.sql", "SUM(amo|unt)");
     for place in [
         "models/staging/stg_orders.sql:6: amount",
-        "models/staging/schema.yml:45: amount",
+        "models/staging/schema.yml:44: amount",
         "sql/analyze_customer.sql:5: amount",
     ] {
         assert!(
@@ -255,9 +255,9 @@ fn references_of_a_model_a_column_and_a_parameter() {
     assert_eq!(
         months,
         [
-            "sql/analyze_customer.sql:17: $months",
+            "sql/analyze_customer.sql:17: months",
             "tools/customers/analyze_customer.yml:15: months",
-            "tools/customers/analyze_customer.yml:44: months",
+            "tools/customers/analyze_customer.yml:46: months",
         ]
     );
 }

@@ -5,6 +5,7 @@
 mod endpoint;
 mod properties;
 mod python;
+pub use python::callers as python_callers;
 mod sql;
 
 use mxcp_base::{SourceFile, TextRange, TextSize};

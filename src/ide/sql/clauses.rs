@@ -346,7 +346,7 @@ impl Reader<'_> {
     }
 
     fn starts_clause(&self, i: usize) -> bool {
-        if !self.is_one_of(i, &CLAUSES) || (i > 0 && self.is_symbol(i - 1, ".")) {
+        if !self.is_one_of(i, &CLAUSES) || self.is_field(i) {
             return false;
         }
         // `IS [NOT] DISTINCT FROM`.

@@ -35,12 +35,13 @@ impl Reader<'_> {
         match token.kind {
             TokenKind::Parameter => {
                 let name = self.text[token.range].trim_start_matches('$').to_owned();
-                self.note(
-                    self.range(at),
-                    Target::Parameter(name),
-                    Role::Reference,
-                    Form::Plain,
-                );
+                let mut range = self.range(at);
+                if name.starts_with(|c: char| c.is_alphabetic() || c == '_') {
+                    // The sign is none of the name.
+                    range.start += 1;
+                    let target = Target::Parameter(name);
+                    self.note(range, target, Role::Reference, Form::Plain);
+                }
                 at + 1
             }
             TokenKind::Word | TokenKind::QuotedIdentifier => self.path(at, end, env, named),
@@ -54,13 +55,13 @@ impl Reader<'_> {
         if from > 0
             && (self.is_word(from - 1, "AS")
                 || self.is_symbol(from - 1, "::")
-                || self.is_symbol(from - 1, "."))
+                || self.is_field(from))
         {
             return from + 1;
         }
         let mut tokens = vec![from];
         let mut at = from + 1;
-        while at + 1 < end && self.is_symbol(at, ".") && self.name(at + 1).is_some() {
+        while at + 1 < end && self.is_field(at + 1) && self.name(at + 1).is_some() {
             tokens.push(at + 1);
             at += 2;
         }

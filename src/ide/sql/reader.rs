@@ -217,6 +217,26 @@ impl Reader<'_> {
             .is_some_and(|t| t.kind == TokenKind::Symbol && &self.text[t.range] == symbol)
     }
 
+    /// Whether a word goes on a dotted name. A keyword behind a dot and a blank does not: the name is
+    /// being typed.
+    pub(super) fn is_field(&self, i: usize) -> bool {
+        if i == 0 || !self.is_symbol(i - 1, ".") {
+            return false;
+        }
+        let adjacent = match (self.tokens.get(i - 1), self.tokens.get(i)) {
+            (Some(dot), Some(word)) => dot.range.end() == word.range.start(),
+            _ => false,
+        };
+        adjacent
+            || !self.is_one_of(
+                i,
+                &[
+                    "SELECT", "FROM", "WHERE", "GROUP", "HAVING", "QUALIFY", "ORDER", "LIMIT",
+                    "JOIN", "LEFT", "INNER", "ON", "AND", "OR", "UNION",
+                ],
+            )
+    }
+
     /// The name at a token, as written without quotes.
     pub(super) fn name(&self, i: usize) -> Option<String> {
         identifier(self.text, *self.tokens.get(i)?).map(|name| name.into_owned())

@@ -1,8 +1,13 @@
 //! One file per family of requests: positions in, the answer of [`mxcp_ide`] out.
 
+pub(crate) mod actions;
+pub(crate) mod colours;
+pub(crate) mod completion;
 pub(crate) mod diagnostics;
+pub(crate) mod hierarchy;
 pub(crate) mod hover;
 pub(crate) mod navigation;
+pub(crate) mod outline;
 pub(crate) mod rename;
 
 use gen_lsp_types as lsp;
