@@ -7,7 +7,7 @@ ifdef CARGO_TARGET_DIR
 MXCP = $(CARGO_TARGET_DIR)/debug/mxcp
 endif
 
-.PHONY: setup build demo test differential corpus agreement hostile conformance chaos dbt-oracle dbt-killed vscode editors lint fmt bench bench-dbt clean
+.PHONY: setup build demo test differential corpus agreement hostile conformance chaos dbt-oracle dbt-killed vscode editors bench-watch lint fmt bench bench-dbt clean
 
 ## Python with a shared libpython, the virtual environment, the prebuilt DuckDB library
 setup:
@@ -82,6 +82,10 @@ bench: build
 	@edits=$$($(CARGO) test --locked --workspace --test edits --no-run --message-format=json 2>/dev/null \
 	  | .venv/bin/python -c 'import json, sys; print([m["executable"] for m in map(json.loads, sys.stdin) if m.get("executable") and m["target"]["name"] == "edits"][-1])') \
 	&& LD_LIBRARY_PATH=$(CURDIR)/.duckdb .venv/bin/python .setup/bench.py $(MXCP) --edits "$$edits" $(BENCH)
+
+## Times of `validate --watch`, from a written file to its result
+bench-watch: build
+	@.venv/bin/python .setup/bench_watch.py $(MXCP) $(BENCH)
 
 ## Times of the dbt layer beside those of dbt, on the same projects in the same run
 bench-dbt: build

@@ -1,9 +1,9 @@
 //! Times of single edits in an open project, for `make bench`: from the changed text to every
 //! diagnostic of the project, in the process that an editor or watch mode keeps.
 //!
-//!     edits ROOT REPEATS
+//!     edits ROOT REPEATS [NAME]
 //!
-//! ROOT is a project as `.setup/bench.py` writes it. One JSON object is printed: for each kind of edit
+//! ROOT is a project as `.setup/bench.py` writes it; with NAME, only the edits whose names hold it are made. One JSON object is printed: for each kind of edit
 //! the median and the 99th percentile in milliseconds, and how many queries ran again.
 
 use std::collections::BTreeMap;
@@ -28,6 +28,7 @@ fn main() {
     let mut args = std::env::args().skip(1);
     let root = PathBuf::from(args.next().expect("a project"));
     let repeats: usize = args.next().and_then(|n| n.parse().ok()).unwrap_or(20);
+    let only = args.next().unwrap_or_default();
     let system = OsSystem::new(&root);
     let files = system
         .read_tree(&is_source_file)
@@ -42,6 +43,7 @@ fn main() {
     let mut db = CompilerDatabase::with_event_log(Arc::new(DuckDbBinder::new()));
     db.sync_files(files);
     let started = Instant::now();
+    db.expect_edits();
     let found = project_diagnostics(&db);
     let cold = milliseconds(started);
     assert!(found.is_empty(), "{found:#?}");
@@ -50,7 +52,7 @@ fn main() {
         "cold".to_owned(),
         json!({"p50": cold, "p99": cold, "queries": queries, "diagnostics": found.len()}),
     )]);
-    for edit in edits(&texts) {
+    for edit in edits(&texts).into_iter().filter(|e| e.name.contains(&only)) {
         out.insert(edit.name.to_owned(), measure(&mut db, &edit, repeats));
     }
     println!("{}", Value::Object(out.into_iter().collect()));
@@ -115,6 +117,9 @@ fn edits(texts: &BTreeMap<String, String>) -> Vec<Edit> {
 }
 
 fn measure(db: &mut CompilerDatabase, edit: &Edit, repeats: usize) -> Value {
+    db.open_file(&edit.path);
+    project_diagnostics(db);
+    db.take_events();
     let mut times = Vec::new();
     let mut queries = 0;
     let mut diagnostics = 0;

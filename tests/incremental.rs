@@ -84,7 +84,7 @@ fn whitespace_stops_at_lowering() {
         "analyze_sql",
         "bind_endpoint",
         "bind_query",
-        "endpoint_index",
+        "collect_endpoints",
     ] {
         assert_eq!(ran(&events, query), 0, "{query} ran: {events:?}");
     }
@@ -158,6 +158,44 @@ fn a_model_that_changes_its_columns_rebinds_its_dependants() {
     assert_eq!(ran(&events, "bind_endpoint"), 1, "{events:?}");
 }
 
+/// What an edit of one tool costs in a project of some size: how many queries run, and how many answers
+/// of other files are looked at.
+fn work_of_one_edit(tools: usize) -> (usize, usize) {
+    let system = project();
+    for i in 0..tools {
+        let name = format!("tool_{i}");
+        let text = tool(&name, "One more", "SELECT order_id, amount FROM orders");
+        system.set(&format!("tools/{name}.yml"), &text);
+    }
+    let mut db = database(&system);
+    db.expect_edits();
+    db.open_file("tools/order_list.yml");
+    assert_eq!(project_diagnostics(&db), []);
+    let sql = ["SELECT order_id FROM orders", "SELECT amount FROM orders"];
+    let mut work = (0, 0);
+    for sql in sql {
+        db.take_work();
+        db.set_text(
+            "tools/order_list.yml",
+            &tool("order_list", "All orders", sql),
+        );
+        assert_eq!(project_diagnostics(&db), []);
+        let (ran, held) = db.take_work();
+        assert_eq!(self::ran(&ran, "bind_endpoint"), 1, "{ran:?}");
+        work = (ran.len(), held);
+    }
+    work
+}
+
+#[test]
+fn the_work_after_an_edit_does_not_grow_with_the_project() {
+    let (few_ran, few_held) = work_of_one_edit(20);
+    let (many_ran, many_held) = work_of_one_edit(420);
+    assert_eq!(many_ran, few_ran);
+    // Four hundred tools more, and of each hundred shelves one more file is looked at, for a few reasons.
+    assert!(many_held < few_held + 100, "{few_held} and {many_held}");
+}
+
 /// One step of an edit script: what some author might do next.
 #[derive(Clone, Debug)]
 enum Edit {
@@ -220,12 +258,23 @@ proptest! {
     fn incremental_equals_clean(edits in prop::collection::vec(edit(), 1..12)) {
         let system = project();
         let mut db = database(&system);
+        let mut edited = database(&system);
+        edited.expect_edits();
         for edit in &edits {
             apply(&system, edit);
             sync(&mut db, &system);
             let clean = database(&system);
             prop_assert_eq!(project_diagnostics(&db), project_diagnostics(&clean));
             prop_assert_eq!(manifest(&db, "test"), manifest(&clean, "test"));
+            // As an editor does it: the text of one file is set.
+            match edit {
+                Edit::Set(path, _) | Edit::Append(path, _) if edited.file(path).is_some() => {
+                    edited.set_text(path, &system.get(path).unwrap_or_default());
+                }
+                _ => sync(&mut edited, &system),
+            }
+            prop_assert_eq!(project_diagnostics(&edited), project_diagnostics(&clean));
+            prop_assert_eq!(manifest(&edited, "test"), manifest(&clean, "test"));
         }
     }
 }

@@ -10,6 +10,7 @@ mod in_use;
 mod incremental;
 mod layering;
 mod live;
+mod lsp;
 mod manifest;
 mod mdtest;
 mod serve;

@@ -88,6 +88,29 @@ fn crates_depend_only_downwards() {
             ],
         ),
         ("mxcp_dbt", &["mxcp_artifact"]),
+        (
+            "mxcp_ide",
+            &[
+                "mxcp_artifact",
+                "mxcp_base",
+                "mxcp_catalog",
+                "mxcp_compiler",
+                "mxcp_syntax",
+                "mxcp_values",
+            ],
+        ),
+        (
+            "mxcp_lsp",
+            &[
+                "mxcp_artifact",
+                "mxcp_base",
+                "mxcp_catalog",
+                "mxcp_compiler",
+                "mxcp_ide",
+                "mxcp_syntax",
+                "mxcp_values",
+            ],
+        ),
         ("mxcp_python", &["mxcp_artifact"]),
         ("mxcp_values", &["mxcp_artifact"]),
         (
@@ -142,6 +165,8 @@ fn layers_do_not_reach_what_they_must_not_know() {
             "mxcp_dbt",
             &["salsa", "miette", "minijinja", "pyo3", "rmcp"],
         ),
+        ("mxcp_ide", &["pyo3", "rmcp", "clap", "lsp-server"]),
+        ("mxcp_lsp", &["pyo3", "rmcp", "clap"]),
         ("mxcp_python", &["salsa", "miette", "duckdb", "rmcp"]),
     ] {
         for crate_name in forbidden {
@@ -154,7 +179,36 @@ fn layers_do_not_reach_what_they_must_not_know() {
 }
 
 #[test]
+fn only_the_server_of_editors_knows_the_types_of_their_protocol() {
+    for (name, reached) in dependencies() {
+        let knows = reached.contains("gen-lsp-types") || reached.contains("lsp-server");
+        assert_eq!(
+            knows,
+            matches!(name.as_str(), "mxcp_lsp" | "mxcp"),
+            "{name}"
+        );
+    }
+    // The command line starts the server and sees no message.
+    assert_eq!(
+        users_of("gen_lsp_types", |path| !path.starts_with("src/lsp/")),
+        [""; 0]
+    );
+    assert_eq!(
+        users_of("lsp_server", |path| !path.starts_with("src/lsp/")),
+        [""; 0]
+    );
+}
+
+#[test]
 fn only_the_renderers_know_miette() {
+    assert_eq!(
+        users_of("miette::", |_| true),
+        ["src/base/render/graphical.rs"]
+    );
+}
+
+/// The sources, among those that `wanted` picks, whose code has this word.
+fn users_of(word: &str, wanted: impl Fn(&str) -> bool) -> Vec<String> {
     let mut users = Vec::new();
     let mut open = vec![repository().join("src")];
     while let Some(dir) = open.pop() {
@@ -166,17 +220,19 @@ fn only_the_renderers_know_miette() {
                 let text = std::fs::read_to_string(&path).expect("a source can be read");
                 if text
                     .lines()
-                    .any(|l| !l.trim_start().starts_with("//") && l.contains("miette::"))
+                    .any(|l| !l.trim_start().starts_with("//") && l.contains(word))
                 {
-                    users.push(
-                        path.strip_prefix(repository())
-                            .expect("below the repository")
-                            .to_string_lossy()
-                            .into_owned(),
-                    );
+                    let path = path
+                        .strip_prefix(repository())
+                        .expect("below the repository")
+                        .to_string_lossy()
+                        .into_owned();
+                    if wanted(&path) {
+                        users.push(path);
+                    }
                 }
             }
         }
     }
-    assert_eq!(users, ["src/base/render/graphical.rs"]);
+    users
 }

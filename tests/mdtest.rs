@@ -13,7 +13,7 @@ use std::sync::Arc;
 use mxcp_base::render::{Sources, to_json};
 use mxcp_base::{FileSet, MemorySystem};
 use mxcp_compiler::diagnostics::project_diagnostics;
-use mxcp_compiler::inputs::{Environment, set_environment};
+use mxcp_compiler::inputs::Environment;
 
 use crate::support::{SITE, database};
 
@@ -142,7 +142,7 @@ fn check(case: &Case) -> Vec<String> {
             live: true,
             ..Environment::default()
         };
-        set_environment(&mut db, environment);
+        db.set_environment(environment);
     }
     let mut sources = Sources::default();
     for (path, file) in FileSet::get(&db).files(&db) {

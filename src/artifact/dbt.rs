@@ -18,6 +18,8 @@ pub enum NodeKind {
     Test,
     #[serde(rename = "unit_test")]
     UnitTest,
+    /// A query that is compiled and never run.
+    Analysis,
 }
 
 impl NodeKind {
@@ -28,6 +30,7 @@ impl NodeKind {
             Self::Snapshot => "snapshot",
             Self::Test => "test",
             Self::UnitTest => "unit_test",
+            Self::Analysis => "analysis",
         }
     }
 }
@@ -181,6 +184,33 @@ pub struct Constraint {
     /// For a constraint on the model rather than on one column.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What a foreign key points to: a reference as written, a relation in compiled nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub to_columns: Vec<String>,
+    /// Words about engines that do not hold tables to it; `None` for dbt's default, which is yes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warn_unenforced: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warn_unsupported: Option<bool>,
+}
+
+impl Constraint {
+    pub fn of(kind: ConstraintKind) -> Self {
+        Self {
+            kind,
+            expression: None,
+            columns: Vec::new(),
+            name: None,
+            to: None,
+            to_columns: Vec::new(),
+            warn_unenforced: None,
+            warn_unsupported: None,
+        }
+    }
 }
 
 /// A column as declared in a property file.
@@ -194,6 +224,22 @@ pub struct ColumnSpec {
     pub data_type: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub constraints: Vec<Constraint>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub meta: BTreeMap<String, Value>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub quote: bool,
+}
+
+/// Which of the versions of a model a node is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Version {
+    /// A number or a text, as written.
+    pub number: Value,
+    pub latest: Value,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deprecation_date: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -218,6 +264,8 @@ pub struct ModelSpec {
     /// The code of a Python model; its node has no SQL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub python: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
 }
 
 /// A seed's table: the types inferred from the whole file, or configured.
@@ -283,6 +331,7 @@ pub enum NodeSpec {
     Test(TestSpec),
     #[serde(rename = "unit_test")]
     UnitTest(UnitTestSpec),
+    Analysis,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -325,6 +374,14 @@ pub struct Node {
 }
 
 impl Node {
+    /// The relation that a run leaves behind; a test that keeps nothing has a place all the same.
+    pub fn kept(&self) -> Option<&RelationName> {
+        match &self.spec {
+            NodeSpec::Test(test) if test.store_failures.is_none() => None,
+            _ => self.relation.as_ref(),
+        }
+    }
+
     pub fn kind(&self) -> NodeKind {
         match self.spec {
             NodeSpec::Seed(_) => NodeKind::Seed,
@@ -332,6 +389,7 @@ impl Node {
             NodeSpec::Snapshot(_) => NodeKind::Snapshot,
             NodeSpec::Test(_) => NodeKind::Test,
             NodeSpec::UnitTest(_) => NodeKind::UnitTest,
+            NodeSpec::Analysis => NodeKind::Analysis,
         }
     }
 }
@@ -360,6 +418,9 @@ pub struct Source {
     /// What stands in queries in the place of the relation: a file or a table function.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
+    /// What else the property file says, by dbt's names: `loader`, `source_description`, …
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub details: BTreeMap<String, Value>,
 }
 
 /// How old a source's newest row may be.
@@ -395,6 +456,9 @@ pub struct Exposure {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
     pub depends_on: Vec<String>,
+    /// What else the property file says, by dbt's names: `type`, `owner`, `url`, …
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub details: BTreeMap<String, Value>,
 }
 
 /// All nodes of the project, sorted by unique id.

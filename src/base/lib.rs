@@ -8,6 +8,7 @@ pub mod codes;
 pub mod diagnostic;
 pub mod files;
 pub mod line_index;
+pub mod overlay;
 pub mod paths;
 pub mod render;
 pub mod suggest;
@@ -15,7 +16,8 @@ pub mod system;
 
 pub use codes::{Code, CodeInfo};
 pub use diagnostic::{Diagnostic, Edit, Fix, Label, Location, Severity};
-pub use files::{Content, FileSet, SourceFile};
+pub use files::{Content, FileSet, Shelf, SourceFile};
 pub use line_index::{LineColumn, LineIndex};
+pub use overlay::OverlaySystem;
 pub use system::{Look, MemorySystem, OsSystem, Stamp, System};
 pub use text_size::{TextRange, TextSize};

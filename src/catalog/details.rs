@@ -23,6 +23,9 @@ pub struct Details {
     /// The select list of a query, in order.
     pub items: Vec<Item>,
     pub rows: Rows,
+    /// What the outermost `LIMIT` says: a number, or a parameter with its `$`.
+    #[serde(default)]
+    pub limit: Option<String>,
     /// Common table expressions that nothing reads: the engine never binds them.
     pub unused: Vec<UnusedCte>,
     pub changes: Vec<Change>,
@@ -206,6 +209,7 @@ impl Reader<'_> {
         if let (StatementKind::Select, Some(node)) = (kind, self.node()) {
             details.items = self.items(node);
             details.rows = rows::possible(self.tree, node, self.facts);
+            details.limit = rows::limit(self.tree, node);
             details.unused = self.unused(node, &objects);
         } else if let StatementKind::Insert | StatementKind::Update | StatementKind::Delete = kind {
             let mut returning = objects

@@ -75,12 +75,17 @@ pub(crate) fn possible(tree: &Tree, node: Id, facts: &Facts) -> Rows {
     match possible_node(tree, node, facts, &mut ctes, 0) {
         Some(rows) => rows,
         None if one_row_of(tree, node, facts) => Rows::Unknown,
-        None => limit(tree, node).map_or(Rows::Unknown, Rows::UpTo),
+        None => several(tree, node).map_or(Rows::Unknown, Rows::UpTo),
     }
 }
 
-/// What a `LIMIT` says that lets several rows through: a number, or a parameter.
-fn limit(tree: &Tree, node: Id) -> Option<String> {
+/// What a `LIMIT` says that lets several rows through.
+fn several(tree: &Tree, node: Id) -> Option<String> {
+    limit(tree, node).filter(|limit| limit.parse::<u64>().map_or(true, |n| n > 1))
+}
+
+/// What the `LIMIT` of a query says: a number, or a parameter.
+pub(crate) fn limit(tree: &Tree, node: Id) -> Option<String> {
     let modifier = tree
         .list(node, "modifiers")
         .iter()
@@ -88,10 +93,7 @@ fn limit(tree: &Tree, node: Id) -> Option<String> {
     let value = tree.field(*modifier, "limit")?;
     if let Some(literal) = tree.field(value, "literal") {
         let text = tree.text(literal, "text")?;
-        return text
-            .parse::<u64>()
-            .is_ok_and(|n| n > 1)
-            .then(|| text.to_owned());
+        return text.parse::<u64>().is_ok().then(|| text.to_owned());
     }
     let name = tree.text(value, "identifier")?;
     (tree.text(value, "class") == Some("PARAMETER")).then(|| format!("${name}"))
@@ -119,7 +121,7 @@ fn possible_node(
         .list(node, "modifiers")
         .iter()
         .any(|m| tree.text(*m, "type") == Some("LIMIT_MODIFIER"))
-        && (depth > 0 || limit(tree, node).is_none());
+        && (depth > 0 || several(tree, node).is_none());
     let filtered_later = ["qualify", "having", "sample"]
         .iter()
         .any(|f| tree.field(node, f).is_some());

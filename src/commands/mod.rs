@@ -11,6 +11,7 @@ mod explain;
 mod fix;
 mod init;
 mod list;
+mod lsp;
 mod output;
 mod params;
 mod query;
@@ -75,6 +76,8 @@ enum Command {
     DbtConfig(dbt::ConfigArgs),
     /// Explain a diagnostic code
     Explain(explain::Args),
+    /// Serve editors: diagnostics, completion, navigation
+    Lsp(lsp::Args),
     /// Print the JSON Schema of a kind of file
     Schema(schema::Args),
     #[command(external_subcommand)]
@@ -143,6 +146,7 @@ pub(crate) fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Dbt(args) => dbt::run(&args),
         Command::DbtConfig(args) => dbt::configure(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Lsp(args) => lsp::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Other(args) => unknown(&args),
     }

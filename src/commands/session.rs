@@ -15,9 +15,7 @@ use mxcp_catalog::{
 };
 use mxcp_compiler::diagnostics::{file_diagnostics, project_diagnostics};
 use mxcp_compiler::documents::{site, unread_sources};
-use mxcp_compiler::inputs::{
-    DatabaseProblem, DbtInputs, Environment, Settings, fingerprint, set_environment, set_profile,
-};
+use mxcp_compiler::inputs::{DatabaseProblem, DbtInputs, Environment, Settings, fingerprint};
 use mxcp_compiler::site::SITE_FILE;
 use mxcp_compiler::sql::files::project_file_reads;
 use mxcp_compiler::{CompilerDatabase, is_source_file};
@@ -92,7 +90,9 @@ impl Session {
 
     /// A project whose sources come from who keeps it open. The database says what runs again.
     pub(crate) fn kept(root: PathBuf, profile: Option<&str>) -> Self {
-        Self::empty(root, profile, CompilerDatabase::with_event_log)
+        let mut session = Self::empty(root, profile, CompilerDatabase::with_event_log);
+        session.db.expect_edits();
+        session
     }
 
     fn empty(
@@ -107,7 +107,7 @@ impl Session {
         let chosen = profile
             .map(str::to_owned)
             .or_else(|| std::env::var("MXCP_PROFILE").ok().filter(|p| !p.is_empty()));
-        set_profile(&mut db, chosen);
+        db.set_profile(chosen);
         Self {
             root,
             system,
@@ -135,7 +135,7 @@ impl Session {
     pub(crate) fn load_catalog(&mut self) {
         let project = site(&self.db).map_or_else(String::new, |site| site.project.clone());
         let environment = self.environment(&project);
-        set_environment(&mut self.db, environment);
+        self.db.set_environment(environment);
     }
 
     /// The file of the active profile's database.

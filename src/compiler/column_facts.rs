@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mxcp_artifact::dbt::ConstraintKind;
 use mxcp_artifact::{RelationKind, RelationName};
-use mxcp_base::{FileSet, SourceFile, paths};
+use mxcp_base::{FileSet, Shelf, SourceFile, paths};
 use mxcp_catalog::Rows;
 
 use crate::Db;
@@ -14,6 +14,7 @@ use crate::inputs::Settings;
 use crate::models::{model_for_relation, node_config, node_properties, render_model};
 use crate::relations::RelationKey;
 use crate::sql::{SqlText, analyze_sql};
+use crate::surface::indexes_elsewhere;
 
 /// Column names in lower case.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -132,13 +133,23 @@ fn keys(db: &dyn Db, file: SourceFile) -> Option<Vec<BTreeSet<String>>> {
     Some(keys)
 }
 
-/// Whether some code of the project makes keys by itself.
-#[salsa::tracked]
-fn indexes_elsewhere(db: &dyn Db) -> bool {
-    FileSet::get(db).files(db).iter().any(|(path, file)| {
-        matches!(paths::extension(path), "py" | "sql" | "yml") && {
-            let text = file.text(db).to_lowercase();
-            text.contains("unique index") || text.contains("add primary key")
-        }
-    })
+#[salsa::tracked(returns(ref))]
+pub(crate) fn collect_indexes_elsewhere(db: &dyn Db) -> bool {
+    let shelves = FileSet::get(db).shelves(db);
+    shelves.iter().any(|shelf| makes_keys(db, *shelf))
+}
+
+#[salsa::tracked(returns(copy))]
+fn makes_keys(db: &dyn Db, shelf: Shelf) -> bool {
+    let is_code =
+        |file: &SourceFile| matches!(paths::extension(file.path(db)), "py" | "sql" | "yml");
+    let mut files = shelf.files(db).iter().filter(|file| is_code(file));
+    files.any(|file| names_keys(db, *file))
+}
+
+/// A firewall over the text.
+#[salsa::tracked(returns(copy))]
+fn names_keys(db: &dyn Db, file: SourceFile) -> bool {
+    let text = file.text(db).to_lowercase();
+    text.contains("unique index") || text.contains("add primary key")
 }

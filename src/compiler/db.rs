@@ -1,13 +1,16 @@
 //! The database trait that every query takes, and the one database of production.
 
 use std::collections::{BTreeMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mxcp_base::{Content, FileSet, SourceFile, files};
 use mxcp_catalog::Binder;
+use salsa::Durability;
 
 use crate::documents::{DocumentKind, document_kind};
-use crate::inputs::{Environment, Settings};
+use crate::inputs::{Environment, Settings, set_environment, set_profile};
+use crate::surface;
 
 #[salsa::db]
 pub trait Db: salsa::Database {
@@ -27,7 +30,15 @@ pub struct Reruns {
     pub models: usize,
 }
 
-type EventLog = Arc<Mutex<Vec<String>>>;
+type EventLog = Arc<Mutex<Events>>;
+
+#[derive(Default)]
+struct Events {
+    /// The queries that ran.
+    ran: Vec<String>,
+    /// How many known answers were found to hold still.
+    held: usize,
+}
 
 /// The compiler's database. `storage` is last so that the other handles are dropped before it.
 #[salsa::db]
@@ -35,6 +46,8 @@ type EventLog = Arc<Mutex<Vec<String>>>;
 pub struct CompilerDatabase {
     binder: Arc<dyn Binder>,
     events: Option<EventLog>,
+    /// What was collected last, in a database that is edited.
+    settled: Option<surface::Collected>,
     storage: salsa::Storage<Self>,
 }
 
@@ -53,6 +66,7 @@ impl CompilerDatabase {
         let mut db = Self {
             binder,
             events: None,
+            settled: None,
             storage: salsa::Storage::new(None),
         };
         db.prepare();
@@ -66,11 +80,15 @@ impl CompilerDatabase {
         let mut db = Self {
             binder,
             events: Some(events),
+            settled: None,
             storage: salsa::Storage::new(Some(Box::new(move |event| {
-                if let salsa::EventKind::WillExecute { database_key } = event.kind {
-                    log.lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .push(format!("{database_key:?}"));
+                let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+                match event.kind {
+                    salsa::EventKind::WillExecute { database_key } => {
+                        log.ran.push(format!("{database_key:?}"));
+                    }
+                    salsa::EventKind::DidValidateMemoizedValue { .. } => log.held += 1,
+                    _ => {}
                 }
             }))),
         };
@@ -79,16 +97,50 @@ impl CompilerDatabase {
     }
 
     fn prepare(&mut self) {
-        FileSet::new(self, BTreeMap::new(), BTreeMap::new());
-        Settings::new(self, None, Environment::default());
+        FileSet::prepare(self);
+        let _ = Settings::builder(None, Environment::default())
+            .durability(Durability::HIGH)
+            .new(self);
+        surface::prepare(self);
+    }
+
+    /// From now on each change settles the facts that files share, so that the work after an edit does
+    /// not grow with the project. To be called before anything is checked.
+    pub fn expect_edits(&mut self) {
+        self.settled.get_or_insert_default();
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        let Some(mut last) = self.settled.take() else {
+            return;
+        };
+        // As many rounds as facts are built on each other, at most.
+        let settled = catch_unwind(AssertUnwindSafe(|| {
+            while surface::settle_once(self, &mut last) {}
+        }));
+        if settled.is_err() {
+            // A bug in one of the queries. Nothing is settled then, and whoever asks it meets it.
+            surface::clear(self);
+            last = surface::Collected::default();
+        }
+        self.settled = Some(last);
     }
 
     /// The queries that ran since the last call, as `query(Id(n))`.
     pub fn take_events(&self) -> Vec<String> {
-        match &self.events {
-            Some(log) => std::mem::take(&mut *log.lock().unwrap_or_else(PoisonError::into_inner)),
-            None => Vec::new(),
-        }
+        self.take_work().0
+    }
+
+    /// The queries that ran since the last call, and how many other answers had to be looked at to find
+    /// that they still hold.
+    pub fn take_work(&self) -> (Vec<String>, usize) {
+        let Some(log) = &self.events else {
+            return (Vec::new(), 0);
+        };
+        let Events { ran, held } =
+            std::mem::take(&mut *log.lock().unwrap_or_else(PoisonError::into_inner));
+        (ran, held)
     }
 
     /// [`Self::take_events`], counted.
@@ -129,17 +181,45 @@ impl CompilerDatabase {
 
     /// Brings the sources in line with a reading of the project; returns the changed paths.
     pub fn sync_files(&mut self, current: BTreeMap<String, Content>) -> Vec<String> {
-        files::sync(self, current)
+        let changed = files::sync(self, current);
+        if !changed.is_empty() {
+            self.settle();
+        }
+        changed
     }
 
     pub fn file(&self, path: &str) -> Option<SourceFile> {
         FileSet::get(self).files(self).get(path).copied()
     }
 
-    /// Changes one known file's text.
+    /// Changes one known file's text. It is expected to change again: what does not depend on it is
+    /// not even looked at.
     pub fn set_text(&mut self, path: &str, text: &str) {
-        if let Some(file) = self.file(path) {
-            files::set_content(self, file, Content::Text(text.into()));
+        if let Some(file) = self.file(path)
+            && files::edit(self, file, text)
+        {
+            self.settle();
         }
+    }
+
+    /// Expects one known file to be edited with [`Self::set_text`]: its first edit is then as quick as
+    /// the next ones.
+    pub fn open_file(&mut self, path: &str) {
+        if let Some(file) = self.file(path) {
+            files::open(self, file);
+            self.settle();
+        }
+    }
+
+    /// Chooses a profile, or the site file's own.
+    pub fn set_profile(&mut self, profile: Option<String>) {
+        set_profile(self, profile);
+        self.settle();
+    }
+
+    /// Says what is known of the world outside.
+    pub fn set_environment(&mut self, environment: Environment) {
+        set_environment(self, environment);
+        self.settle();
     }
 }

@@ -1,8 +1,8 @@
 //! Findings to diagnostics: the only place where anchors become ranges.
 
 use mxcp_base::{
-    Diagnostic, Edit, FileSet, Fix, Label, Location, Severity, SourceFile, TextRange, TextSize,
-    codes,
+    Diagnostic, Edit, FileSet, Fix, Label, Location, Severity, Shelf, SourceFile, TextRange,
+    TextSize, codes,
 };
 
 use crate::Db;
@@ -34,9 +34,9 @@ pub fn shape_diagnostics(db: &dyn Db, file: SourceFile) -> Vec<Diagnostic> {
 /// All diagnostics of the project, sorted by file and position, each once.
 pub fn project_diagnostics(db: &dyn Db) -> Vec<Diagnostic> {
     let mut all: Vec<Diagnostic> = FileSet::get(db)
-        .files(db)
-        .values()
-        .flat_map(|file| file_diagnostics(db, *file).iter().cloned())
+        .shelves(db)
+        .iter()
+        .flat_map(|shelf| shelf_diagnostics(db, *shelf).iter().cloned())
         .collect();
     all.extend(
         project_findings(db)
@@ -59,6 +59,12 @@ pub fn project_diagnostics(db: &dyn Db) -> Vec<Diagnostic> {
         same
     });
     all
+}
+
+#[salsa::tracked(returns(ref))]
+fn shelf_diagnostics(db: &dyn Db, shelf: Shelf) -> Vec<Diagnostic> {
+    let of_file = |file: &SourceFile| file_diagnostics(db, *file).iter().cloned();
+    shelf.files(db).iter().flat_map(of_file).collect()
 }
 
 /// Findings that belong to no single file.

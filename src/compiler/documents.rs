@@ -14,6 +14,7 @@ use crate::Db;
 use crate::lower::endpoint::{EndpointDef, lower_endpoint};
 use crate::lower::evals::{EvalSuite, lower_evals};
 use crate::site::{Paths, SITE_FILE, Site, lower_site};
+use crate::surface;
 
 /// A project-relative path as a query key.
 #[salsa::interned(debug)]
@@ -40,7 +41,7 @@ pub enum DocumentKind {
     Site,
     Endpoint(EndpointKind),
     Eval,
-    /// A `.yaml` file where only `.yml` is read.
+    /// A `.yaml` or `.YML` file where only `.yml` is read.
     IgnoredYaml,
     Python,
     Sql,
@@ -50,6 +51,7 @@ pub enum DocumentKind {
     DbtSeed,
     DbtMacro,
     DbtTest,
+    DbtAnalysis,
     Other,
 }
 
@@ -59,8 +61,12 @@ pub fn parse_yaml(db: &dyn Db, file: SourceFile) -> Arc<YamlFile> {
 }
 
 /// The site file's definitions; `None` when there is no site file.
-#[salsa::tracked(returns(as_ref))]
-pub fn site(db: &dyn Db) -> Option<Site> {
+pub fn site(db: &dyn Db) -> Option<&Site> {
+    surface::settled_site(db).as_ref()
+}
+
+#[salsa::tracked(returns(ref))]
+pub(crate) fn collect_site(db: &dyn Db) -> Option<Site> {
     let file = find_file(db, SITE_FILE)?;
     Some(lower_site(parse_yaml(db, file)))
 }
@@ -86,7 +92,7 @@ pub fn document_kind(db: &dyn Db, file: SourceFile) -> DocumentKind {
         if paths::is_below(path, dirs.endpoint_dir(kind)) {
             match extension {
                 "yml" => return DocumentKind::Endpoint(kind),
-                "yaml" => return DocumentKind::IgnoredYaml,
+                other if crate::is_yaml_like(other) => return DocumentKind::IgnoredYaml,
                 _ => {}
             }
         }
@@ -94,7 +100,7 @@ pub fn document_kind(db: &dyn Db, file: SourceFile) -> DocumentKind {
     if paths::is_below(path, &dirs.evals) {
         match extension {
             "yml" => return DocumentKind::Eval,
-            "yaml" => return DocumentKind::IgnoredYaml,
+            other if crate::is_yaml_like(other) => return DocumentKind::IgnoredYaml,
             _ => {}
         }
     }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use mxcp_artifact::EndpointKind;
-use mxcp_base::SourceFile;
+use mxcp_base::{FileSet, Shelf, SourceFile};
 
 use crate::Db;
-use crate::documents::{endpoint_def, endpoint_files};
+use crate::documents::endpoint_def;
 
 /// Only what other files can refer to; bodies do not reach it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,15 +38,31 @@ fn endpoint_key(db: &dyn Db, file: SourceFile) -> Option<(EndpointKind, String)>
     Some((def.kind, def.id()?.to_owned()))
 }
 
+pub fn endpoint_index(db: &dyn Db) -> &EndpointIndex {
+    crate::surface::settled_endpoints(db)
+}
+
 #[salsa::tracked(returns(ref))]
-pub fn endpoint_index(db: &dyn Db) -> EndpointIndex {
+pub(crate) fn collect_endpoints(db: &dyn Db) -> EndpointIndex {
     let mut index = EndpointIndex::default();
-    for file in endpoint_files(db) {
-        if let Some(key) = endpoint_key(db, *file) {
+    for shelf in FileSet::get(db).shelves(db) {
+        for (key, file) in shelf_keys(db, *shelf) {
             index.by_id.entry(key.clone()).or_default().push(*file);
         }
     }
+    for files in index.by_id.values_mut() {
+        files.sort_by(|a, b| a.path(db).cmp(b.path(db)));
+    }
     index
+}
+
+#[salsa::tracked(returns(ref))]
+fn shelf_keys(db: &dyn Db, shelf: Shelf) -> Vec<((EndpointKind, String), SourceFile)> {
+    shelf
+        .files(db)
+        .iter()
+        .filter_map(|file| Some((endpoint_key(db, *file)?.clone(), *file)))
+        .collect()
 }
 
 /// The other files that claim this file's name, if any.

@@ -62,7 +62,7 @@ pub struct Settings {
 }
 
 /// Sets the profile unless it is the same.
-pub fn set_profile<Db: salsa::Database>(db: &mut Db, profile: Option<String>) {
+pub(crate) fn set_profile<Db: salsa::Database>(db: &mut Db, profile: Option<String>) {
     let settings = Settings::get(db);
     if *settings.profile(db) != profile {
         settings.set_profile(db).to(profile);
@@ -70,7 +70,7 @@ pub fn set_profile<Db: salsa::Database>(db: &mut Db, profile: Option<String>) {
 }
 
 /// Sets the environment unless it is the same.
-pub fn set_environment<Db: salsa::Database>(db: &mut Db, environment: Environment) {
+pub(crate) fn set_environment<Db: salsa::Database>(db: &mut Db, environment: Environment) {
     let settings = Settings::get(db);
     if *settings.environment(db) != environment {
         settings.set_environment(db).to(environment);

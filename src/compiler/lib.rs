@@ -23,13 +23,22 @@ pub mod site;
 pub mod sql;
 pub mod startup;
 mod suppress;
+mod surface;
 
 pub use db::{CompilerDatabase, Db, Reruns};
 
 /// Whether a file can matter to a project, by its name: what discovery should read.
 pub fn is_source_file(path: &str) -> bool {
-    matches!(
-        mxcp_base::paths::extension(path),
-        "yml" | "yaml" | "sql" | "py" | "csv" | "md"
-    ) || path == models::IGNORE_FILE
+    let extension = mxcp_base::paths::extension(path);
+    matches!(extension, "yml" | "yaml" | "sql" | "py" | "csv" | "md")
+        // Not read, but worth a word.
+        || is_yaml_like(extension)
+        || path == models::IGNORE_FILE
+}
+
+/// `.YML` and `.YAML`, which look like project files and are not.
+pub(crate) fn is_yaml_like(extension: &str) -> bool {
+    ["yml", "yaml"]
+        .iter()
+        .any(|known| extension.eq_ignore_ascii_case(known))
 }

@@ -7,17 +7,18 @@
 use std::collections::BTreeMap;
 
 use mxcp_artifact::{RelationName, TypeDef, TypeKind};
-use mxcp_base::SourceFile;
+use mxcp_base::{FileSet, Shelf, SourceFile};
 pub use mxcp_catalog::{How, Lineage, OutputColumn, SourceColumn};
 use mxcp_syntax::yaml::join_pointer;
 
 use crate::Db;
-use crate::documents::{endpoint_def, endpoint_files};
+use crate::documents::endpoint_def;
 use crate::models::{
     column_marks, is_on_loop, marks_exist, model_for_relation, model_sql, source_marks,
 };
 use crate::relations::{RelationKey, RelationSchema, relation_schema};
 use crate::sql::{SqlText, analyze_sql, sql_source};
+use crate::surface::return_marks;
 
 fn of_text(db: &dyn Db, sql: &str) -> Lineage {
     db.binder().lineage(sql, &|relation| match relation_schema(
@@ -93,22 +94,35 @@ fn endpoint_marks(db: &dyn Db, file: SourceFile) -> Vec<(SourceColumn, String)> 
     found
 }
 
-/// What the endpoints of the project mark, by relation.
 #[salsa::tracked(returns(ref))]
-fn return_marks(db: &dyn Db) -> BTreeMap<RelationName, Sensitive> {
+pub(crate) fn collect_return_marks(db: &dyn Db) -> BTreeMap<RelationName, Sensitive> {
     let mut found: BTreeMap<RelationName, Sensitive> = BTreeMap::new();
-    for file in endpoint_files(db) {
-        for (source, pointer) in endpoint_marks(db, *file) {
+    let mut marking: Vec<SourceFile> = FileSet::get(db)
+        .shelves(db)
+        .iter()
+        .flat_map(|shelf| marking_files(db, *shelf))
+        .copied()
+        .collect();
+    marking.sort_by(|a, b| a.path(db).cmp(b.path(db)));
+    for file in marking {
+        for (source, pointer) in endpoint_marks(db, file) {
             let columns = found.entry(source.relation.clone()).or_default();
             columns
                 .entry(source.column.clone())
                 .or_insert_with(|| Cause::Marked {
-                    file: *file,
+                    file,
                     pointer: pointer.clone(),
                 });
         }
     }
     found
+}
+
+/// The endpoints that mark anything.
+#[salsa::tracked(returns(ref))]
+fn marking_files(db: &dyn Db, shelf: Shelf) -> Vec<SourceFile> {
+    let marks = |file: &SourceFile| !endpoint_marks(db, *file).is_empty();
+    shelf.files(db).iter().copied().filter(marks).collect()
 }
 
 /// Why a column is sensitive.

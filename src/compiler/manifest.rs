@@ -178,7 +178,8 @@ fn goes_in(db: &dyn Db, file: SourceFile) -> bool {
         | DocumentKind::DbtModel
         | DocumentKind::DbtSeed
         | DocumentKind::DbtMacro
-        | DocumentKind::DbtTest => true,
+        | DocumentKind::DbtTest
+        | DocumentKind::DbtAnalysis => true,
         DocumentKind::Python => {
             site(db).is_some_and(|site| paths::is_below(path, &site.paths.python))
         }

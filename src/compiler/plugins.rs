@@ -6,6 +6,7 @@ use mxcp_catalog::FunctionStub;
 
 use crate::Db;
 use crate::documents::{find_file, python_module, site, site_paths};
+use crate::surface::read_plugins;
 
 /// Functions named `<method>_<plugin>`, of every `@udf` method of `MXCPPlugin`.
 #[salsa::tracked(returns(ref))]
@@ -21,13 +22,13 @@ pub fn unread_plugins(db: &dyn Db) -> Vec<String> {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Plugins {
+pub(crate) struct Plugins {
     functions: Vec<FunctionStub>,
     unread: Vec<String>,
 }
 
 #[salsa::tracked(returns(ref))]
-fn read_plugins(db: &dyn Db) -> Plugins {
+pub(crate) fn collect_plugins(db: &dyn Db) -> Plugins {
     let Some(site) = site(db) else {
         return Plugins::default();
     };

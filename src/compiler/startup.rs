@@ -8,10 +8,11 @@ use mxcp_base::{FileSet, SourceFile, paths};
 
 use crate::Db;
 use crate::documents::{DocumentKind, document_kind, site, site_paths};
+use crate::surface::starting_files;
 
 /// What the text of one Python file may make.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Made {
+pub(crate) struct Made {
     /// Lower-case names of tables and views.
     relations: BTreeSet<String>,
     /// Lower-case names of macros.
@@ -92,7 +93,7 @@ pub fn makes_other_relations(db: &dyn Db, file: SourceFile) -> bool {
 
 /// The files with a say before the first call. Without a hook or a plugin nothing runs that early.
 #[salsa::tracked(returns(ref))]
-fn starting_files(db: &dyn Db) -> BTreeMap<String, Made> {
+pub(crate) fn collect_starting_files(db: &dyn Db) -> BTreeMap<String, Made> {
     let dirs = site_paths(db);
     let plugins = site(db).is_some_and(|site| !site.plugins.is_empty());
     let files: Vec<(String, Made)> = FileSet::get(db)

@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 
 use mxcp_base::{
-    Code, Diagnostic, FileSet, Location, SourceFile, TextRange, TextSize, codes, paths, suggest,
+    Code, Diagnostic, FileSet, Location, Shelf, SourceFile, TextRange, TextSize, codes, paths,
+    suggest,
 };
 
 use crate::Db;
@@ -47,6 +48,14 @@ fn suppressions(db: &dyn Db, file: SourceFile) -> Vec<Suppression> {
         "yml" | "yaml" | "sql" | "py" | "md" => scan(file.text(db)),
         _ => Vec::new(),
     }
+}
+
+/// The files with such comments.
+#[salsa::tracked(returns(ref))]
+fn commented_files(db: &dyn Db, shelf: Shelf) -> Vec<SourceFile> {
+    let is_commented = |file: &SourceFile| !suppressions(db, *file).is_empty();
+    let files = shelf.files(db).iter().copied();
+    files.filter(is_commented).collect()
 }
 
 fn scan(text: &str) -> Vec<Suppression> {
@@ -190,10 +199,10 @@ pub(crate) fn hides(db: &dyn Db, finding: &Finding) -> bool {
 /// The diagnostics that no comment hides, and those about comments that hide nothing.
 pub(crate) fn apply(db: &dyn Db, diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let commented: BTreeMap<&str, &Vec<Suppression>> = FileSet::get(db)
-        .files(db)
+        .shelves(db)
         .iter()
-        .map(|(path, file)| (path.as_str(), suppressions(db, *file)))
-        .filter(|(_, list)| !list.is_empty())
+        .flat_map(|shelf| commented_files(db, *shelf))
+        .map(|file| (file.path(db), suppressions(db, *file)))
         .collect();
     if commented.is_empty() {
         return diagnostics;

@@ -65,6 +65,7 @@ pub(crate) fn model(
         incremental: None,
         full_refresh: None,
         python: None,
+        version: None,
     });
     let path = format!("models/{folder}/{name}.sql");
     Node {
@@ -104,13 +105,9 @@ pub(crate) fn declared(name: &str, ty: &str, constraints: &[ConstraintKind]) -> 
         data_type: Some(ty.into()),
         constraints: constraints
             .iter()
-            .map(|&kind| Constraint {
-                kind,
-                expression: None,
-                columns: Vec::new(),
-            })
+            .map(|&kind| Constraint::of(kind))
             .collect(),
-        description: None,
+        ..ColumnSpec::default()
     }
 }
 

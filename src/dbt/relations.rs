@@ -166,7 +166,7 @@ pub(crate) fn create_schemas<'g>(
     nodes: impl Iterator<Item = &'g Node>,
 ) -> Result<(), RunError> {
     let schemas: BTreeSet<String> = nodes
-        .filter_map(|node| node.relation.as_ref())
+        .filter_map(|node| node.kept())
         .filter(|relation| relation.schema != "main")
         .map(|relation| match &relation.catalog {
             Some(catalog) => format!(

@@ -86,7 +86,7 @@ impl<'g> Resource<'g> {
 
     pub fn relation(self) -> Option<&'g RelationName> {
         match self {
-            Self::Node(node) => node.relation.as_ref(),
+            Self::Node(node) => node.kept(),
             Self::Source(source) => Some(&source.relation),
             Self::Exposure(_) => None,
         }
@@ -100,6 +100,7 @@ impl<'g> Resource<'g> {
             Some(NodeSpec::Snapshot(_)) => "snapshot",
             Some(NodeSpec::Test(_)) => "test",
             Some(NodeSpec::UnitTest(_)) => "unit",
+            Some(NodeSpec::Analysis) => "view",
             None => self.kind(),
         }
     }
@@ -120,8 +121,10 @@ impl<'g> Resource<'g> {
     /// The version of a versioned model.
     pub fn version(self) -> Option<String> {
         let node = self.node()?;
-        if let Some(version) = node.config.get("version").filter(|v| !v.is_null()) {
-            return Some(plain(version));
+        if let NodeSpec::Model(model) = &node.spec
+            && let Some(version) = &model.version
+        {
+            return Some(plain(&version.number));
         }
         let rest = node.unique_id.strip_prefix("model.")?;
         let (_, rest) = rest.split_once('.')?;

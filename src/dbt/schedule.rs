@@ -127,6 +127,8 @@ fn execute(
         NodeSpec::Test(spec) => data_test::run(run, connection, node, spec, facts),
         NodeSpec::Snapshot(spec) => snapshot::build(run, connection, node, spec, facts),
         NodeSpec::UnitTest(_) => unit_test::run(run, connection, node, facts),
+        // No plan holds one.
+        NodeSpec::Analysis => Ok(Outcome::of(Status::Skipped, None)),
     }
 }
 

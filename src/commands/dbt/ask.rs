@@ -38,7 +38,7 @@ pub(super) fn compile(args: &Args, opened: &Opened, flags: &Compiling) -> u8 {
     if let Err(code) = opened.refuse_broken(args.json_output) {
         return code;
     }
-    let options = match opened.running(args, "compile", &flags.running) {
+    let mut options = match opened.running(args, "compile", &flags.running) {
         Ok(options) => options,
         Err(failure) => return usage(args, &failure),
     };
@@ -64,6 +64,7 @@ pub(super) fn compile(args: &Args, opened: &Opened, flags: &Compiling) -> u8 {
         .filter_map(|resource| resource.node())
         .filter(|node| !matches!(node.kind(), NodeKind::Seed | NodeKind::UnitTest))
         .collect();
+    options.facts.selected = ids(&selected);
     let compiled = match compile_nodes(opened, &options, &nodes, &log) {
         Ok(compiled) => compiled,
         Err(message) => return failed(args, &message),
@@ -106,6 +107,11 @@ pub(super) fn compile(args: &Args, opened: &Opened, flags: &Compiling) -> u8 {
     print_compiled(args, &log, &shown, flags)
 }
 
+fn ids(selected: &mxcp_dbt::select::Selected<'_>) -> Vec<String> {
+    let ids = selected.resources.iter().map(|r| r.unique_id().to_owned());
+    ids.collect()
+}
+
 /// dbt counts what was compiled among its results, seeds too.
 fn write_compiled(
     writer: &Writer<'_>,
@@ -118,8 +124,10 @@ fn write_compiled(
         .resources
         .iter()
         .filter(|resource| {
-            matches!(resource.kind(), "model" | "seed" | "snapshot" | "test")
-                && resource.materialized() != "ephemeral"
+            matches!(
+                resource.kind(),
+                "model" | "seed" | "snapshot" | "test" | "analysis"
+            ) && resource.materialized() != "ephemeral"
         })
         .map(|resource| {
             let sql = nodes
@@ -267,7 +275,7 @@ pub(super) fn docs(args: &Args, opened: &Opened, flags: &Generating) -> u8 {
     if let Err(code) = opened.refuse_broken(args.json_output) {
         return code;
     }
-    let options = match opened.running(args, "generate", &flags.running) {
+    let mut options = match opened.running(args, "generate", &flags.running) {
         Ok(options) => options,
         Err(failure) => return usage(args, &failure),
     };
@@ -282,6 +290,7 @@ pub(super) fn docs(args: &Args, opened: &Opened, flags: &Generating) -> u8 {
                 .filter_map(|resource| resource.node())
                 .filter(|node| !matches!(node.kind(), NodeKind::Seed | NodeKind::UnitTest))
                 .collect();
+            options.facts.selected = ids(&selected);
             match compile_nodes(opened, &options, &nodes, &log) {
                 Ok(compiled) => {
                     for (node, sql) in nodes.iter().zip(&compiled) {

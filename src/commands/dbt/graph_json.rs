@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use mxcp_artifact::RelationName;
 use mxcp_artifact::dbt::{
-    ColumnSpec, ConstraintKind, DbtGraph, Materialization, Node, NodeKind, NodeSpec, Severity,
+    ColumnSpec, Constraint, ConstraintKind, DbtGraph, Materialization, Node, NodeKind, NodeSpec,
+    Severity,
 };
 use mxcp_dbt::Resource;
 use serde_json::{Map, Value, json};
@@ -73,7 +74,7 @@ pub(super) fn manifest(opened: &Opened) -> Value {
         "docs": writer.docs(),
         "exposures": exposures,
         "metrics": {},
-        "groups": {},
+        "groups": writer.groups(),
         "selectors": graph.selectors,
         "disabled": writer.disabled(),
         "parent_map": parents,
@@ -228,6 +229,7 @@ impl<'a> Writer<'a> {
         };
         let keeps_relation = match &node.spec {
             NodeSpec::Test(test) => test.store_failures.is_some(),
+            NodeSpec::Analysis => false,
             _ => node.relation.is_some(),
         };
         let (refs, sources) = self.references(node);
@@ -248,8 +250,8 @@ impl<'a> Writer<'a> {
             "description": self.described(node.description.as_deref()),
             "columns": self.columns(&node.columns),
             "meta": node.meta,
-            "group": node.config.get("group").cloned().unwrap_or(Value::Null),
-            "docs": {"show": true, "node_color": null},
+            "group": self.group_of(node),
+            "docs": docs_of(node),
             "patch_path": self.opened.ecosystem.patches.get(&node.unique_id)
                 .map(|path| {
                     let (package, path) = mxcp_compiler::models::in_package(&self.opened.session.db, path);
@@ -301,7 +303,6 @@ impl<'a> Writer<'a> {
         }
         match &node.spec {
             NodeSpec::Model(model) => {
-                let resource = Resource::Node(node);
                 map.insert(
                     "access".into(),
                     node.config
@@ -314,23 +315,17 @@ impl<'a> Writer<'a> {
                     .constraints
                     .iter()
                     .map(|constraint| {
-                        json!({
-                            "type": constraint_name(constraint.kind),
-                            "columns": constraint.columns,
-                            "expression": constraint.expression,
-                        })
+                        let mut value = constraint_json(constraint);
+                        value["columns"] = json!(constraint.columns);
+                        value
                     })
                     .collect();
                 map.insert("constraints".into(), json!(constraints));
-                map.insert("version".into(), json!(resource.version()));
-                map.insert(
-                    "latest_version".into(),
-                    node.config
-                        .get("latest_version")
-                        .cloned()
-                        .unwrap_or(Value::Null),
-                );
-                map.insert("deprecation_date".into(), Value::Null);
+                let version = model.version.as_ref();
+                map.insert("version".into(), json!(version.map(|v| &v.number)));
+                map.insert("latest_version".into(), json!(version.map(|v| &v.latest)));
+                let date = version.and_then(|v| v.deprecation_date.as_ref());
+                map.insert("deprecation_date".into(), json!(date));
                 map.insert("primary_key".into(), json!([]));
                 map.insert("time_spine".into(), Value::Null);
             }
@@ -376,6 +371,7 @@ impl<'a> Writer<'a> {
                 Some(code) => code.trim().to_owned(),
                 None => self.text(&node.path).trim().to_owned(),
             },
+            NodeSpec::Analysis => self.text(&node.path).trim().to_owned(),
             NodeSpec::Snapshot(_) | NodeSpec::UnitTest(_) => self.text(&node.path),
         }
     }
@@ -472,6 +468,17 @@ impl<'a> Writer<'a> {
         config
     }
 
+    /// A test belongs to whom its model belongs to.
+    fn group_of(&self, node: &Node) -> Value {
+        let of = match &node.spec {
+            NodeSpec::Test(test) => test.attached_to.as_ref().and_then(|id| self.graph.get(id)),
+            _ => Some(node),
+        };
+        of.and_then(|node| node.config.get("group"))
+            .cloned()
+            .unwrap_or(Value::Null)
+    }
+
     /// The schema of the target.
     fn schema(&self) -> &str {
         self.opened
@@ -541,25 +548,17 @@ impl<'a> Writer<'a> {
         columns
             .iter()
             .map(|column| {
-                let constraints: Vec<Value> = column
-                    .constraints
-                    .iter()
-                    .map(|constraint| {
-                        json!({
-                            "type": constraint_name(constraint.kind),
-                            "expression": constraint.expression,
-                        })
-                    })
-                    .collect();
+                let constraints: Vec<Value> =
+                    column.constraints.iter().map(constraint_json).collect();
                 let value = json!({
                     "name": column.name,
                     "description": self.described(column.description.as_deref()),
-                    "meta": {},
+                    "meta": column.meta,
                     "data_type": column.data_type,
                     "constraints": constraints,
-                    "quote": null,
-                    "config": {"meta": {}, "tags": []},
-                    "tags": [],
+                    "quote": column.quote.then_some(true),
+                    "config": {"meta": column.meta, "tags": column.tags},
+                    "tags": column.tags,
                     "granularity": null,
                     "doc_blocks": [],
                 });
@@ -567,6 +566,28 @@ impl<'a> Writer<'a> {
             })
             .collect()
     }
+}
+
+/// How a node is shown in dbt's pages.
+fn docs_of(node: &Node) -> Value {
+    let mut docs = json!({"show": true, "node_color": null});
+    if let (Some(map), Some(Value::Object(said))) = (docs.as_object_mut(), node.config.get("docs"))
+    {
+        map.extend(said.clone());
+    }
+    docs
+}
+
+fn constraint_json(constraint: &Constraint) -> Value {
+    json!({
+        "type": constraint_name(constraint.kind),
+        "name": constraint.name,
+        "expression": constraint.expression,
+        "warn_unenforced": constraint.warn_unenforced.unwrap_or(true),
+        "warn_unsupported": constraint.warn_unsupported.unwrap_or(true),
+        "to": constraint.to,
+        "to_columns": constraint.to_columns,
+    })
 }
 
 fn constraint_name(kind: ConstraintKind) -> &'static str {

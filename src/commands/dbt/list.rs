@@ -38,6 +38,11 @@ pub(super) fn run(args: &Args, opened: &Opened, listing: &Listing) -> u8 {
     if !listing.selection.models.is_empty() && options.selection.resource_types.is_empty() {
         options.selection.resource_types = vec!["model".into()];
     }
+    // Analyses are listed when asked for.
+    if options.selection.resource_types.is_empty() {
+        let left_out = &mut options.selection.exclude_resource_types;
+        left_out.push("analysis".into());
+    }
     let selected = match selected(opened, &options) {
         Ok(selected) => selected,
         Err(error) => return run_error(args, &error),

@@ -11,7 +11,7 @@ use mxcp_base::{Diagnostic, Severity, codes};
 use mxcp_compiler::dbt::profiles::{ProfileContext, render_profile_value};
 use mxcp_compiler::documents::{DocumentKind, document_kind};
 use mxcp_compiler::inputs::{DbtInputs, DbtTarget};
-use mxcp_compiler::models::{Ecosystem, LiveTemplates, dbt_graph, ecosystem};
+use mxcp_compiler::models::{Ecosystem, LiveTemplates, dbt_graph, ecosystem, is_readable};
 use mxcp_compiler::site::SITE_FILE;
 use mxcp_dbt::{Helpers, Indirect, Interrupt, Moment, Options, State};
 use serde_json::{Map, Value};
@@ -158,7 +158,21 @@ impl Opened {
                 )
             });
         }
-        diagnostic.code.to_string().starts_with("MX04") && !of_a_node(diagnostic)
+        diagnostic.code.to_string().starts_with("MX04") && !self.is_of_a_node(diagnostic)
+    }
+
+    /// What dbt finds out when the node runs, or does not mind.
+    fn is_of_a_node(&self, diagnostic: &Diagnostic) -> bool {
+        if of_a_node(diagnostic) {
+            return true;
+        }
+        let of_rendering = [codes::MX0401, codes::MX0402, codes::MX0412, codes::MX0413];
+        of_rendering.contains(&diagnostic.code)
+            && self
+                .session
+                .db
+                .file(&diagnostic.primary.file)
+                .is_some_and(|file| is_readable(&self.session.db, file))
     }
 
     /// What is wrong with single nodes, for those in `files`.
@@ -167,7 +181,7 @@ impl Opened {
             .session
             .diagnostics()
             .into_iter()
-            .filter(|d| d.severity == Severity::Error && of_a_node(d))
+            .filter(|d| d.severity == Severity::Error && self.is_of_a_node(d))
             .filter(|d| files.contains(d.primary.file.as_str()))
             .collect();
         if !errors.is_empty() {
@@ -341,10 +355,6 @@ impl Opened {
 /// What dbt finds out when the node runs: the database refuses it, or its contract does.
 fn of_a_node(diagnostic: &Diagnostic) -> bool {
     let code = diagnostic.code;
-    // A node that is not there cannot fail when it runs.
-    if code == codes::MX0424 {
-        return !diagnostic.message.starts_with("there is no model or seed");
-    }
     [
         codes::MX0404,
         codes::MX0405,
@@ -355,6 +365,7 @@ fn of_a_node(diagnostic: &Diagnostic) -> bool {
         codes::MX0420,
         codes::MX0421,
         codes::MX0422,
+        codes::MX0424,
     ]
     .contains(&code)
 }

@@ -135,6 +135,7 @@ fn describe(item: Resource<'_>) -> String {
             }
             NodeSpec::Snapshot(_) => format!("snapshot {relation}"),
             NodeSpec::Test(_) => format!("test {}", node.name),
+            NodeSpec::Analysis => format!("analysis {}", node.name),
             NodeSpec::UnitTest(unit) => {
                 let model = unit.model.rsplit('.').next().unwrap_or_default();
                 format!("unit_test {model}::{}", node.name)

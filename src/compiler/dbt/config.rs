@@ -21,6 +21,7 @@ pub enum Resource {
     Test,
     Snapshot,
     Source,
+    Analysis,
 }
 
 /// A node's final configuration. `raw` holds every key, for `config.get()`.
@@ -103,6 +104,8 @@ fn project_levels(
         Resource::Test => &project.tests,
         Resource::Snapshot => &project.snapshots,
         Resource::Source => &project.sources,
+        // dbt configures them like models.
+        Resource::Analysis => &project.models,
     };
     let mut levels = vec![own_keys(node)];
     for segment in fqn {
@@ -192,7 +195,7 @@ fn finish(resource: Resource, mut raw: Map<String, Json>) -> (ModelConfig, Vec<P
         Resource::Seed => "seed",
         Resource::Test => "test",
         Resource::Snapshot => "snapshot",
-        Resource::Model | Resource::Source => "view",
+        Resource::Model | Resource::Source | Resource::Analysis => "view",
     };
     raw.entry("materialized")
         .or_insert_with(|| Json::String(materialized.to_owned()));

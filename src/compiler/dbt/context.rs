@@ -14,7 +14,6 @@ use serde_json::Value as Json;
 use super::environment::constant;
 use super::functions::{self, builtin};
 use super::pycompat::split;
-use super::relation::Relation;
 use super::rewrite;
 use super::session::{Assumed, Session, Stop};
 use super::values::{map_value, to_changeable, to_value};
@@ -162,7 +161,7 @@ impl Root {
         Some(match name {
             "execute" => Value::from(!facts.parsing),
             "this" => {
-                let this = Relation::of(facts.this.clone()?, &facts.target.database);
+                let this = self.session.relation(facts.this.clone()?);
                 let replaced = self
                     .session
                     .live

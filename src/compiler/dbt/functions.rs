@@ -300,7 +300,8 @@ pub(super) fn call(
                 schema: part("schema").unwrap_or_else(|| session.facts.target.schema.clone()),
                 name: part("identifier").unwrap_or_default(),
             };
-            let mut relation = Relation::of(name, &session.facts.target.database);
+            let mut relation = session.relation(name);
+            relation.shows_own = false;
             if let Some(database) = part("database") {
                 relation.set_path(
                     &[("database".to_owned(), Value::from(database))],
@@ -474,7 +475,7 @@ fn source(session: &Arc<Session>, args: &Args) -> Result<Value, Error> {
         }
         return match running.world.sources.get(&key) {
             Some((found, text)) => {
-                let relation = Relation::of(found.clone(), &running.database);
+                let relation = session.relation(found.clone());
                 Ok(Value::from_object(match text {
                     Some(text) => relation.written_as(text.clone()),
                     None => relation,
@@ -508,7 +509,7 @@ fn live_reference(
     };
     Ok(match &found.resolved {
         Resolved::Relation(name) => {
-            let relation = Relation::of(name.clone(), &running.database);
+            let relation = session.relation(name.clone());
             match (&running.batch, &found.event_time) {
                 // A microbatch reads the rows of its period only.
                 (Some(batch), Some(column)) => {
@@ -530,9 +531,9 @@ fn live_reference(
             }
             Value::from_object(Relation::ephemeral(name))
         }
-        Resolved::External { relation, text } => Value::from_object(
-            Relation::of(relation.clone(), &running.database).written_as(text.clone()),
-        ),
+        Resolved::External { relation, text } => {
+            Value::from_object(session.relation(relation.clone()).written_as(text.clone()))
+        }
         Resolved::Unknown { .. } => return Err(session.stop(Stop::Ref(key))),
     })
 }
@@ -563,18 +564,15 @@ fn difference(args: &Args) -> Result<Value, Error> {
 
 fn relation(session: &Session, found: &Resolved, name: &str) -> Value {
     match found {
-        Resolved::Relation(relation) => Value::from_object(Relation::of(
-            relation.clone(),
-            &session.facts.target.database,
-        )),
+        Resolved::Relation(relation) => Value::from_object(session.relation(relation.clone())),
         Resolved::Ephemeral(model) => Value::from_object(Relation::ephemeral(model)),
-        Resolved::External { relation, text } => Value::from_object(
-            Relation::of(relation.clone(), &session.facts.target.database).written_as(text.clone()),
-        ),
+        Resolved::External { relation, text } => {
+            Value::from_object(session.relation(relation.clone()).written_as(text.clone()))
+        }
         // A harmless name, so that the rest of the template still reads as SQL.
         Resolved::Unknown { .. } => {
             let name = RelationName::in_schema(session.facts.target.schema.as_str(), name);
-            Value::from_object(Relation::of(name, &session.facts.target.database))
+            Value::from_object(session.relation(name))
         }
     }
 }

@@ -15,7 +15,10 @@ fn constraint(constraint: &Constraint) -> Json {
         ConstraintKind::Check => "check",
         ConstraintKind::Custom => "custom",
     };
-    json!({"type": kind, "expression": constraint.expression, "columns": constraint.columns})
+    json!({
+        "type": kind, "name": constraint.name, "expression": constraint.expression,
+        "columns": constraint.columns, "to": constraint.to, "to_columns": constraint.to_columns,
+    })
 }
 
 fn columns(columns: &[ColumnSpec]) -> Json {
@@ -25,9 +28,9 @@ fn columns(columns: &[ColumnSpec]) -> Json {
             "description": column.description.as_deref().unwrap_or(""),
             "data_type": column.data_type,
             "constraints": column.constraints.iter().map(constraint).collect::<Vec<_>>(),
-            "meta": {},
-            "tags": [],
-            "quote": null,
+            "meta": column.meta,
+            "tags": column.tags,
+            "quote": column.quote.then_some(true),
         });
         (column.name.clone(), value)
     });
@@ -75,6 +78,20 @@ pub(crate) fn node_value(node: &Node, database: &str) -> Json {
         if let mxcp_artifact::dbt::NodeSpec::Model(spec) = &node.spec {
             let constraints: Vec<Json> = spec.constraints.iter().map(constraint).collect();
             map.insert("constraints".to_owned(), Json::from(constraints));
+            map.insert(
+                "access".to_owned(),
+                node.config.get("access").cloned().unwrap_or_default(),
+            );
+            map.insert(
+                "group".to_owned(),
+                node.config.get("group").cloned().unwrap_or_default(),
+            );
+            let version = spec.version.as_ref();
+            map.insert("version".to_owned(), json!(version.map(|v| &v.number)));
+            map.insert(
+                "latest_version".to_owned(),
+                json!(version.map(|v| &v.latest)),
+            );
             if spec.python.is_some() {
                 map.insert("language".to_owned(), Json::from("python"));
             }

@@ -33,6 +33,9 @@ fn stamped(part: &ModelProps, index: usize) -> ModelProps {
         stamp(&mut column.place);
         column.tests.iter_mut().for_each(|t| stamp(&mut t.place));
     }
+    for version in &mut part.versions {
+        version.props = stamped(&version.props, index);
+    }
     part
 }
 
@@ -101,6 +104,7 @@ fn add(
     }
     extend_unique(&mut merged.constraints, part.constraints);
     extend_tests(&mut merged.tests, part.tests);
+    merged.versions.extend(part.versions);
     for (key, value) in part.others {
         merged.others.entry(key).or_insert(value);
     }

@@ -30,6 +30,7 @@ mod global;
 mod md5;
 mod merge;
 mod modules;
+mod own_database;
 mod printed;
 mod pycompat;
 mod pyfmt;

@@ -76,6 +76,15 @@ impl ModelConfig {
     }
 }
 
+/// A day is the moment it begins.
+fn moment(text: &str) -> String {
+    let is_day = text.len() == 10 && text.bytes().filter(|b| *b == b'-').count() == 2;
+    match is_day {
+        true => format!("{text}T00:00:00"),
+        false => text.to_owned(),
+    }
+}
+
 /// The same of settings that are merged already.
 pub fn printed(raw: &Map<String, Json>, resource: Resource) -> BTreeMap<String, Json> {
     let mut out: BTreeMap<String, Json> = [
@@ -138,6 +147,7 @@ pub fn printed(raw: &Map<String, Json>, resource: Resource) -> BTreeMap<String, 
                 _ => value.clone(),
             },
             ("tags", _) => json!(listed_texts(Some(value))),
+            ("begin", Json::String(text)) => json!(moment(text)),
             _ => value.clone(),
         };
         out.insert(key.clone(), value);

@@ -23,6 +23,9 @@ pub struct PropertyFile {
     pub models: Vec<ModelProps>,
     pub seeds: Vec<ModelProps>,
     pub snapshots: Vec<ModelProps>,
+    /// What is said of singular tests.
+    pub tests: Vec<ModelProps>,
+    pub analyses: Vec<ModelProps>,
     pub sources: Vec<SourceProps>,
     /// Sections that are kept as written: exposures, metrics, macros, groups, unit tests, …
     pub others: BTreeMap<String, Json>,
@@ -62,8 +65,28 @@ pub struct ModelProps {
     pub contract: Option<ContractProps>,
     /// Tests of the model itself; columns hold their own.
     pub tests: Vec<TestProps>,
-    /// Keys that are kept as written: `versions`, `access`, `group`, `docs`, …
+    pub versions: Vec<VersionProps>,
+    /// Keys that are kept as written: `access`, `group`, `docs`, …
     pub others: Map<String, Json>,
+}
+
+/// One version of a model, with what it says itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct VersionProps {
+    /// A number or a text.
+    pub number: Json,
+    /// Columns of the model that are the version's too; all without this.
+    pub inherits: Option<Inherits>,
+    /// It says what its tests are, perhaps that there are none.
+    pub has_tests: bool,
+    pub props: ModelProps,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Inherits {
+    /// `None` for all.
+    pub include: Option<Vec<String>>,
+    pub exclude: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -205,6 +228,8 @@ pub fn lower_properties(file: &YamlFile) -> (PropertyFile, Vec<Problem>) {
             "models" => out.models = models(&mut reader),
             "seeds" => out.seeds = models(&mut reader),
             "snapshots" => out.snapshots = models(&mut reader),
+            "tests" | "data_tests" => out.tests.extend(models(&mut reader)),
+            "analyses" => out.analyses = models(&mut reader),
             "sources" => {
                 out.sources = reader
                     .named(&section, key)
@@ -256,12 +281,50 @@ fn model(reader: &mut Reader, name: String, entry: &Cursor<'_>) -> ModelProps {
             "columns" => model.columns = columns(reader, &value),
             "constraints" => model.constraints = constraints(reader, &value),
             "tests" | "data_tests" => model.tests.extend(tests(reader, &value, None)),
+            "versions" => model.versions = versions(reader, &model.name, &value),
             key => {
                 model.others.insert(key.to_owned(), value.node.to_json());
             }
         }
     }
     model
+}
+
+// The entries of `versions:`; what is wrong with their names is found where files are matched.
+fn versions(reader: &mut Reader, name: &str, list: &Cursor<'_>) -> Vec<VersionProps> {
+    let mut out = Vec::new();
+    for item in list.items() {
+        let Some(number) = item.get("v") else {
+            continue;
+        };
+        let mut version = VersionProps {
+            number: number.node.to_json(),
+            has_tests: item.get("tests").is_some() || item.get("data_tests").is_some(),
+            ..VersionProps::default()
+        };
+        version.props = model(reader, name.to_owned(), &item);
+        version.props.others.remove("v");
+        let columns = item.get("columns");
+        for column in columns.iter().flat_map(Cursor::items) {
+            let (include, exclude) = (column.get("include"), column.get("exclude"));
+            if include.is_none() && exclude.is_none() {
+                continue;
+            }
+            let all = |at: &Cursor<'_>| matches!(at.node.as_str(), Some("all" | "*"));
+            version.inherits = Some(Inherits {
+                include: match &include {
+                    Some(at) if all(at) => None,
+                    Some(at) => Some(reader.texts(at, "include")),
+                    None => Some(Vec::new()),
+                },
+                exclude: exclude
+                    .map(|at| reader.texts(&at, "exclude"))
+                    .unwrap_or_default(),
+            });
+        }
+        out.push(version);
+    }
+    out
 }
 
 fn contract(reader: &mut Reader, model: &mut ModelProps, value: &Cursor<'_>) {
@@ -292,7 +355,13 @@ fn contract(reader: &mut Reader, model: &mut ModelProps, value: &Cursor<'_>) {
 
 fn columns(reader: &mut Reader, list: &Cursor<'_>) -> Vec<ColumnProps> {
     let mut out: Vec<ColumnProps> = Vec::new();
-    for (name, entry) in reader.named(list, "columns") {
+    // What a version takes over from its model is no column.
+    let listed = list.items().into_iter().filter(|item| {
+        item.node.kind() != Kind::Map
+            || item.get("name").is_some()
+            || (item.get("include").is_none() && item.get("exclude").is_none())
+    });
+    for (name, entry) in reader.named_among(list, listed, "columns") {
         let mut column = ColumnProps {
             place: Place::at(&entry.pointer),
             ..ColumnProps::default()
@@ -318,6 +387,9 @@ fn columns(reader: &mut Reader, list: &Cursor<'_>) -> Vec<ColumnProps> {
                 _ => {}
             }
         }
+        column.spec.tags.clone_from(&column.tags);
+        column.spec.meta = column.meta.clone().into_iter().collect();
+        column.spec.quote = column.quote;
         for test in &mut column.tests {
             test.column_tags.clone_from(&column.tags);
         }
@@ -365,15 +437,24 @@ fn constraints(reader: &mut Reader, list: &Cursor<'_>) -> Vec<Constraint> {
             );
             continue;
         };
+        let mut text = |key: &str| item.get(key).and_then(|v| reader.text(&v, key));
+        let (expression, name, to) = (text("expression"), text("name"), text("to"));
+        let mut texts = |key: &str| {
+            item.get(key)
+                .map(|v| reader.texts(&v, key))
+                .unwrap_or_default()
+        };
+        let (columns, to_columns) = (texts("columns"), texts("to_columns"));
+        let mut flag = |key: &str| item.get(key).and_then(|v| reader.flag(&v, key));
         out.push(Constraint {
             kind,
-            expression: item
-                .get("expression")
-                .and_then(|v| reader.text(&v, "expression")),
-            columns: item
-                .get("columns")
-                .map(|v| reader.texts(&v, "columns"))
-                .unwrap_or_default(),
+            expression,
+            columns,
+            name,
+            to,
+            to_columns,
+            warn_unenforced: flag("warn_unenforced"),
+            warn_unsupported: flag("warn_unsupported"),
         });
     }
     out
@@ -640,7 +721,67 @@ impl ModelProps {
             map.insert("enforced".to_owned(), Json::Bool(contract.enforced));
             config.insert("contract".to_owned(), Json::Object(map));
         }
+        for key in ["group", "access", "docs"] {
+            if let Some(value) = self.others.get(key) {
+                config.entry(key).or_insert_with(|| value.clone());
+            }
+        }
         config
+    }
+
+    /// The entry of one version of the model: what the version says over what the model says.
+    pub fn of_version(&self, number: &str) -> Option<Self> {
+        let version = self
+            .versions
+            .iter()
+            .find(|version| repr_of(&version.number) == number)?;
+        let own = &version.props;
+        let mut out = self.clone();
+        out.versions = Vec::new();
+        if own
+            .description
+            .as_ref()
+            .is_some_and(|text| !text.is_empty())
+        {
+            out.description.clone_from(&own.description);
+        }
+        for (key, value) in &own.config {
+            merge_deep(&mut out.config, key, value.clone());
+        }
+        if own.contract.is_some() {
+            out.contract.clone_from(&own.contract);
+        }
+        if let Some(inherits) = &version.inherits {
+            out.columns.retain(|column| {
+                let name = &column.spec.name;
+                let listed = inherits.include.as_ref();
+                listed.is_none_or(|names| names.contains(name)) && !inherits.exclude.contains(name)
+            });
+        }
+        out.columns.extend(own.columns.iter().cloned());
+        if version.has_tests {
+            out.tests.clone_from(&own.tests);
+        }
+        if !own.constraints.is_empty() {
+            out.constraints.clone_from(&own.constraints);
+        }
+        out.others.extend(own.others.clone());
+        out.others.insert("v".to_owned(), version.number.clone());
+        if let Some(latest) = self.latest_version() {
+            out.others.insert("latest_version".to_owned(), latest);
+        }
+        Some(out)
+    }
+
+    /// The number of the latest version, said or found.
+    pub fn latest_version(&self) -> Option<Json> {
+        if let Some(said) = self.others.get("latest_version").filter(|v| !v.is_null()) {
+            return Some(said.clone());
+        }
+        let numbers = self.versions.iter().map(|version| &version.number);
+        numbers
+            .max_by(|a, b| version_order(&repr_of(a)).cmp(&version_order(&repr_of(b))))
+            .cloned()
     }
 
     /// Every test of the entry: its own, then its columns'.
@@ -649,6 +790,37 @@ impl ModelProps {
             .iter()
             .chain(self.columns.iter().flat_map(|column| &column.tests))
     }
+}
+
+fn repr_of(number: &Json) -> String {
+    mxcp_values::repr::text(number)
+}
+
+/// Numbers by their value, texts after them.
+pub(crate) fn version_order(version: &str) -> (bool, i64, &str) {
+    match version.parse::<f64>() {
+        // Thousandths are finer than any version.
+        Ok(number) => (false, (number * 1000.0) as i64, version),
+        Err(_) => (true, 0, version),
+    }
+}
+
+// Mappings key by key, lists in front of what is there.
+fn merge_deep(into: &mut Map<String, Json>, key: &str, value: Json) {
+    let merged = match (into.remove(key), value) {
+        (Some(Json::Object(mut known)), Json::Object(new)) => {
+            for (key, value) in new {
+                merge_deep(&mut known, &key, value);
+            }
+            Json::Object(known)
+        }
+        (Some(Json::Array(known)), Json::Array(mut new)) => {
+            new.extend(known);
+            Json::Array(new)
+        }
+        (_, value) => value,
+    };
+    into.insert(key.to_owned(), merged);
 }
 
 #[cfg(test)]

@@ -22,6 +22,9 @@ pub(super) struct Relation {
     pub(super) kind: Option<String>,
     /// Text that stands for it whatever the parts say.
     pub(super) text: Option<String>,
+    /// The run's own database, where its name is known, and whether it is written.
+    pub(super) own: Option<String>,
+    pub(super) shows_own: bool,
     /// Parts that are left out when it is written.
     pub(super) hidden: [bool; 3],
     /// Parts that are written without quotes.
@@ -39,6 +42,13 @@ impl Relation {
             identifier: Some(name.name),
             ..Self::default()
         }
+    }
+
+    /// Written with the name of the run's database, as dbt writes it.
+    pub(super) fn within(mut self, own: Option<&str>) -> Self {
+        self.shows_own = self.catalog.is_none() && own.is_some();
+        self.own = own.map(str::to_owned);
+        self
     }
 
     /// The common table expression that stands for an ephemeral model.
@@ -71,7 +81,10 @@ impl Relation {
 
     fn part(&self, index: usize) -> Option<&String> {
         match index {
-            0 => self.catalog.as_ref(),
+            0 => self
+                .catalog
+                .as_ref()
+                .or_else(|| self.own.as_ref().filter(|_| self.shows_own)),
             1 => self.schema.as_ref(),
             _ => self.identifier.as_ref(),
         }
@@ -103,6 +116,7 @@ impl Relation {
             match name.as_str() {
                 "database" => {
                     self.catalog = text.clone().filter(|text| text != database);
+                    self.shows_own = self.catalog.is_none() && text.is_some();
                     self.database = text;
                 }
                 "schema" => self.schema = text,

@@ -2,7 +2,8 @@
 //!
 //! Rendering reads the input and asks the resolver, nothing else: no environment variable, no clock,
 //! no database. Relations are written `"schema"."name"`: dbt also writes the database's name, which
-//! differs from one machine and profile to the next and so has no place in a compiled project.
+//! differs from one machine and profile to the next and so has no place in a compiled project; where a run is
+//! prepared, its name is known, and texts hold it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -18,6 +19,7 @@ use super::context::{DYNAMIC, NAMES, Root, VALUES};
 use super::filters::UNSUPPORTED;
 use super::functions::leading_name;
 use super::macros::MacroSet;
+use super::own_database::{leave_out, moved};
 use super::problem::{At, Problem, code, did_you_mean};
 use super::pycompat::FIXED;
 use super::rewrite::{Rewritten, rewrite};
@@ -33,6 +35,8 @@ pub struct Target {
     /// What `target.database` and `this.database` print. It reaches the SQL only where a template
     /// writes it out.
     pub database: String,
+    /// The database has this name, and is not only called so for lack of one.
+    pub is_named: bool,
     pub threads: u32,
 }
 
@@ -43,6 +47,7 @@ impl Default for Target {
             profile: "default".to_owned(),
             schema: "main".to_owned(),
             database: "main".to_owned(),
+            is_named: false,
             threads: 1,
         }
     }
@@ -520,10 +525,17 @@ impl Work<'_> {
         computed: &[(Computed, Range<u32>)],
         mut problems: Vec<Problem>,
     ) -> Rendered {
+        let target = &self.input.target;
+        let stripped = match target.is_named {
+            true => leave_out(&sql, &target.database),
+            false => None,
+        };
+        let (sql, gone) = stripped.unwrap_or((sql, Vec::new()));
+        let out = |range: Range<u32>| moved(range.start, &gone)..moved(range.end, &gone);
         let spans = spans
             .iter()
             .map(|span| OutputSpan {
-                output: to_u32(span.output_range()),
+                output: out(to_u32(span.output_range())),
                 source: self.place(to_u32(span.source_range())),
                 raw: span.kind() == OutputSpanKind::Raw,
             })

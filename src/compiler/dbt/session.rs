@@ -13,6 +13,7 @@ use serde_json::{Map, Value as Json};
 
 use super::live::Live;
 use super::macros::MacroSet;
+use super::relation::Relation;
 use super::render::{Resolved, Target};
 
 /// Package and name of a `ref`.
@@ -130,6 +131,13 @@ impl Session {
             live: Some(live),
             log: Mutex::new(Log::default()),
         })
+    }
+
+    /// A relation as the templates of this rendering see it.
+    pub(super) fn relation(&self, name: RelationName) -> Relation {
+        let target = &self.facts.target;
+        let own = target.is_named.then_some(target.database.as_str());
+        Relation::of(name, &target.database).within(own)
     }
 
     /// How deep macros may call each other.

@@ -28,6 +28,11 @@ use mxcp_values::repr;
 pub enum Tested<'a> {
     /// A model, seed or snapshot.
     Node(&'a str),
+    /// One version of a model.
+    Version {
+        model: &'a str,
+        version: &'a str,
+    },
     Source {
         source: &'a str,
         table: &'a str,
@@ -60,6 +65,8 @@ pub struct CompiledTest {
     pub fqn: Vec<String>,
     pub enabled: bool,
     pub tags: Vec<String>,
+    /// Of a generic test, as written.
+    pub description: Option<String>,
     /// Mentions `__dbt__cte__…` where a parent is ephemeral; see [`super::ephemeral::inject`].
     pub sql: String,
     /// Package and name of every node it selects from, sorted.
@@ -73,6 +80,8 @@ pub struct CompiledTest {
     pub template: Option<(String, Vec<(String, Json)>)>,
     /// The SQL may be another one when the test runs.
     pub live: bool,
+    /// What is wrong shows when the test runs, and not yet when dbt reads it.
+    pub fails_late: bool,
     pub problems: Vec<Problem>,
 }
 
@@ -117,6 +126,7 @@ pub fn compile_generic(input: &TestInput<'_>, resolver: &dyn Resolver) -> Compil
         fqn,
         enabled: config.get("enabled") != Some(&Json::Bool(false)),
         tags: texts(config.get("tags")),
+        description: test.description.clone(),
         sql: String::new(),
         refs: Vec::new(),
         sources: Vec::new(),
@@ -124,6 +134,7 @@ pub fn compile_generic(input: &TestInput<'_>, resolver: &dyn Resolver) -> Compil
         spec: spec(&config, &at, &mut problems),
         template: None,
         live: false,
+        fails_late: false,
         problems,
         config: config.clone(),
     };
@@ -145,21 +156,21 @@ pub fn compile_generic(input: &TestInput<'_>, resolver: &dyn Resolver) -> Compil
     let Some(template) = template(input, &config, &mut out.problems) else {
         return out;
     };
-    let render_config = config.clone();
-    let rendered = render(
-        &RenderInput {
-            text: &template.text,
-            package: input.package,
-            name: &out.name,
-            this: None,
-            config: &render_config,
-            vars: input.vars,
-            target: input.target,
-            macros: input.macros,
-            extra: template.extra.clone(),
-        },
-        resolver,
-    );
+    let sound = out.problems.iter().all(Problem::is_accepted);
+    let name = out.name.clone();
+    let work = RenderInput {
+        text: &template.text,
+        package: input.package,
+        name: &name,
+        this: None,
+        config: &config,
+        vars: input.vars,
+        target: input.target,
+        macros: input.macros,
+        extra: template.extra.clone(),
+    };
+    let rendered = render(&work, resolver);
+    out.fails_late = sound && fails_late(&work, &rendered, resolver);
     out.template = Some((template.text, template.extra.into_iter().collect()));
     // The macro configures its test, say how failures are counted; what is written at the test outranks that.
     let mut set = rendered.config.clone();
@@ -188,11 +199,11 @@ pub fn compile_singular(
     input: &RenderInput<'_>,
     project: &ProjectDef,
     fqn: &[String],
+    declared: &Map<String, Json>,
     resolver: &dyn Resolver,
 ) -> CompiledTest {
     let rendered = render(input, resolver);
-    let (config, mut problems) =
-        resolve(Resource::Test, project, fqn, &Map::new(), &rendered.config);
+    let (config, mut problems) = resolve(Resource::Test, project, fqn, declared, &rendered.config);
     let mut out = CompiledTest {
         unique_id: format!("test.{}.{}", input.package, input.name),
         name: input.name.to_owned(),
@@ -200,6 +211,7 @@ pub fn compile_singular(
         fqn: fqn.to_vec(),
         enabled: config.enabled,
         tags: config.tags,
+        description: None,
         sql: String::new(),
         refs: Vec::new(),
         sources: Vec::new(),
@@ -208,10 +220,21 @@ pub fn compile_singular(
         config: config.raw,
         template: None,
         live: false,
+        fails_late: false,
         problems,
     };
+    out.fails_late = fails_late(input, &rendered, resolver);
     take(&mut out, rendered, None);
     out
+}
+
+fn fails_late(input: &RenderInput<'_>, rendered: &Rendered, resolver: &dyn Resolver) -> bool {
+    let wrong = |rendered: &Rendered| rendered.problems.iter().any(|p| !p.is_accepted());
+    let late =
+        |p: &Problem| p.is_accepted() || matches!(p.code, code::JINJA_FAILED | code::UNSUPPORTED);
+    wrong(rendered)
+        && rendered.problems.iter().all(late)
+        && !wrong(&super::render::parse(input, resolver))
 }
 
 fn take(out: &mut CompiledTest, rendered: Rendered, at: Option<&At>) {
@@ -301,6 +324,7 @@ fn template(
     };
     let relation = match input.on {
         Tested::Node(name) => format!("ref({})", repr::repr(&Json::String(name.to_owned()))),
+        Tested::Version { model, version } => reference_of(model, version),
         Tested::Source { source, table } => {
             let literal = |text: &str| repr::repr(&Json::String(text.to_owned()));
             format!("source({}, {})", literal(source), literal(table))
@@ -335,6 +359,10 @@ fn template(
     // Keeps the white space before it from being stripped with the file's end.
     out.text.push_str("{{ '' }}");
     Some(out)
+}
+
+fn reference_of(model: &str, version: &str) -> String {
+    format!("ref('{model}', version='{version}')")
 }
 
 // Whether the project or the package has its own form of one of dbt's macros.
@@ -529,7 +557,7 @@ fn names(test: &TestProps, on: Tested<'_>) -> (String, String) {
         return (name.clone(), name.clone());
     }
     let mut kind = match on {
-        Tested::Node(_) => test.test.clone(),
+        Tested::Node(_) | Tested::Version { .. } => test.test.clone(),
         Tested::Source { .. } => format!("source_{}", test.test),
     };
     if let Some(namespace) = &test.namespace {
@@ -537,6 +565,7 @@ fn names(test: &TestProps, on: Tested<'_>) -> (String, String) {
     }
     let target = match on {
         Tested::Node(name) => name.to_owned(),
+        Tested::Version { model, version } => format!("{model}_v{version}"),
         Tested::Source { source, table } => format!("{source}_{table}"),
     };
     let mut arguments: Vec<_> = test.args.iter().collect();
@@ -581,6 +610,7 @@ fn cleaned(text: &str) -> String {
 fn keywords(test: &TestProps, on: Tested<'_>) -> Map<String, Json> {
     let relation = match on {
         Tested::Node(name) => format!("ref('{name}')"),
+        Tested::Version { model, version } => reference_of(model, version),
         Tested::Source { source, table } => format!("source('{source}', '{table}')"),
     };
     let mut kwargs = test.args.clone();

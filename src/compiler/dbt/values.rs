@@ -149,6 +149,21 @@ fn render_text(text: &str, facts: &Arc<Facts>) -> Result<Json, (&'static str, St
     evaluate(text, &session, root)
 }
 
+/// Whether a list is written with literals alone.
+fn is_constant(expression: &str) -> bool {
+    let mut outside = String::new();
+    let mut open = None;
+    for c in expression.chars() {
+        match open {
+            Some(quote) if c == quote => open = None,
+            Some(_) => {}
+            None if c == '\'' || c == '"' => open = Some(c),
+            None => outside.push(c),
+        }
+    }
+    expression.trim_start().starts_with('[') && !outside.contains(char::is_alphabetic)
+}
+
 /// Renders a text with the names of `root`, which belongs to `session`.
 pub(super) fn evaluate(
     text: &str,
@@ -166,6 +181,10 @@ pub(super) fn evaluate(
             .and_then(|compiled| compiled.eval(root))
             .map(|value| match super::statics::json_of(&value) {
                 Some(Json::String(result)) if expression.contains("as_") => native(result),
+                // dbt's engine writes out what needs no rendering.
+                Some(list @ Json::Array(_)) if is_constant(expression) => {
+                    Json::String(mxcp_values::repr::text(&list))
+                }
                 Some(json) => json,
                 None => Json::String(value.to_string()),
             }),

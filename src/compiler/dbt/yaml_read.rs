@@ -87,6 +87,16 @@ impl Reader {
 
     /// The items of a list of mappings, each with its `name`; others are reported and left out.
     pub(super) fn named<'a>(&mut self, at: &Cursor<'a>, what: &str) -> Vec<(String, Cursor<'a>)> {
+        self.named_among(at, at.items().into_iter(), what)
+    }
+
+    /// The same for some of the list's items.
+    pub(super) fn named_among<'a>(
+        &mut self,
+        at: &Cursor<'a>,
+        items: impl Iterator<Item = Cursor<'a>>,
+        what: &str,
+    ) -> Vec<(String, Cursor<'a>)> {
         match at.node.kind() {
             Kind::Seq => {}
             Kind::Null => return Vec::new(),
@@ -96,7 +106,7 @@ impl Reader {
             }
         }
         let mut out = Vec::new();
-        for item in at.items() {
+        for item in items {
             if item.node.kind() != Kind::Map {
                 self.wrong(&item, what, "a list of mappings with a `name`");
                 continue;

@@ -6,13 +6,14 @@ use mxcp_base::SourceFile;
 
 use super::cycles::is_on_loop;
 use super::index::{find_node, node_name};
-use super::node::{is_ephemeral, mentions, render_model};
+use super::node::{Names, is_ephemeral, mentions, render_input, render_model};
 use super::others::{ref_id, source_id};
 use super::packages::package_name;
 use super::versions::versioned_files;
 use crate::Db;
 use crate::dbt::ephemeral::{EphemeralParent, inject};
-use crate::dbt::{RefUse, SourceUse};
+use crate::dbt::problem::code;
+use crate::dbt::{Problem, RefUse, Rendered, SourceUse};
 use crate::documents::{DocumentKind, document_kind};
 
 /// The unique id of a model or seed.
@@ -20,6 +21,7 @@ pub(crate) fn unique_id(db: &dyn Db, file: SourceFile) -> String {
     let package = package_name(db, file.path(db));
     let kind = match document_kind(db, file) {
         DocumentKind::DbtSeed => "seed",
+        DocumentKind::DbtAnalysis => "analysis",
         _ => "model",
     };
     match version(db, file) {
@@ -30,7 +32,9 @@ pub(crate) fn unique_id(db: &dyn Db, file: SourceFile) -> String {
 
 /// The model and version that a file holds, of models with versions.
 pub(crate) fn version(db: &dyn Db, file: SourceFile) -> Option<&(String, String)> {
-    (document_kind(db, file) != DocumentKind::DbtSeed)
+    let kind = document_kind(db, file);
+    let is_model = matches!(kind, DocumentKind::DbtModel | DocumentKind::Python);
+    is_model
         .then(|| versioned_files(db).get(node_name(db, file)))
         .flatten()
 }
@@ -49,8 +53,19 @@ pub(crate) struct Compiled {
 #[salsa::tracked(returns(as_ref), cycle_result = no_cycle)]
 pub(crate) fn compiled(db: &dyn Db, file: SourceFile) -> Option<Compiled> {
     let rendered = render_model(db, file);
-    if rendered.problems.iter().any(|p| !p.is_accepted()) || is_on_loop(db, file) {
+    if is_on_loop(db, file) {
         return None;
+    }
+    if rendered.problems.iter().any(|p| !p.is_accepted()) {
+        // The run shall fail at this node, where dbt fails.
+        let mentioned = &mentions(db, file).0;
+        return fails_late(db, file).then(|| Compiled {
+            sql: String::new(),
+            depends_on: dependencies(db, &mentioned.refs, &mentioned.sources)
+                .into_iter()
+                .collect(),
+            live: true,
+        });
     }
     // A note on something that is not known here leaves the rest to the run.
     let unknown = rendered.dynamic.is_some() || !rendered.problems.is_empty();
@@ -70,6 +85,28 @@ pub(crate) fn compiled(db: &dyn Db, file: SourceFile) -> Option<Compiled> {
         depends_on: depends_on.into_iter().collect(),
         live,
     })
+}
+
+/// Whether what is wrong with a template shows when it runs, and not yet when dbt reads it.
+#[salsa::tracked(returns(copy), cycle_result = not_late)]
+pub(crate) fn fails_late(db: &dyn Db, file: SourceFile) -> bool {
+    let late = |p: &Problem| matches!(p.code, code::JINJA_FAILED | code::UNSUPPORTED);
+    let wrong = |rendered: &Rendered| -> Vec<Problem> {
+        let problems = rendered.problems.iter().filter(|p| !p.is_accepted());
+        problems.cloned().collect()
+    };
+    let found = wrong(render_model(db, file));
+    if found.is_empty() || !found.iter().all(late) {
+        return false;
+    }
+    let read = render_input(db, file, |input| {
+        crate::dbt::render::parse(input, &Names { db })
+    });
+    wrong(&read).is_empty()
+}
+
+fn not_late(_: &dyn Db, _: salsa::Id, _: SourceFile) -> bool {
+    false
 }
 
 /// The unique ids behind references.

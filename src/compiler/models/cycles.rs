@@ -9,33 +9,19 @@ use petgraph::graph::DiGraph;
 
 use super::index::{dbt_project, model_for_relation, node_name, nodes as all_nodes, ref_index};
 use super::node::{mentions, render_model};
-use super::packages::package_of;
-use super::snapshots::snapshots;
 use crate::Db;
 use crate::documents::{DocumentKind, document_kind};
 use crate::finding::{Anchor, Finding};
 use crate::relations::RelationKey;
 use crate::sql::{SqlText, analyze_sql};
+use crate::surface::on_loops;
 
 /// Findings about the dbt layer as a whole: snapshots that cannot be taken, and loops.
 pub fn check_project(db: &dyn Db, findings: &mut Vec<Finding>) {
     if dbt_project(db).is_none() {
         return;
     }
-    for snapshot in snapshots(db).values() {
-        let reason = match &snapshot.spec {
-            Err(reason) if package_of(db, snapshot.file.path(db)).is_none() => reason,
-            _ => continue,
-        };
-        findings.push(
-            Finding::new(
-                codes::MX0430,
-                format!("the snapshot `{}` is left out: {reason}", snapshot.name),
-                super::places::start(snapshot.file),
-            )
-            .help("say in its configuration how a changed row is told"),
-        );
-    }
+    super::snapshot_checks::check_snapshots(db, findings);
     for members in loops(&references(db)) {
         findings.extend(loop_finding(db, &sorted(db, members)));
     }
@@ -49,7 +35,7 @@ pub(crate) fn is_on_loop(db: &dyn Db, file: SourceFile) -> bool {
 }
 
 #[salsa::tracked(returns(ref))]
-fn on_loops(db: &dyn Db) -> HashSet<SourceFile> {
+pub(crate) fn collect_on_loops(db: &dyn Db) -> HashSet<SourceFile> {
     let mut edges = references(db);
     // SQL may name the relation of a model without `ref`.
     for file in all_nodes(db) {

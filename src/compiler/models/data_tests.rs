@@ -21,8 +21,10 @@ use super::python_models::python_files;
 use super::snapshots::snapshots;
 use crate::Db;
 use crate::dbt::Problem;
+use crate::dbt::problem::code;
 use crate::dbt::tests::{CompiledTest, TestInput, Tested, compile_generic, compile_singular};
-use crate::dbt::values::custom_name;
+use crate::dbt::values::{custom_name, render_yaml};
+use crate::documents::{DocumentKind, document_kind};
 
 /// A compiled generic test and where it is declared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,14 +40,17 @@ pub(crate) fn node_tests(db: &dyn Db, node: SourceFile) -> Vec<DeclaredTest> {
         return Vec::new();
     };
     let id = unique_id(db, node);
-    let name = node_name(db, node);
+    let on = match super::compile::version(db, node) {
+        Some((model, version)) => Tested::Version { model, version },
+        None => Tested::Node(node_name(db, node)),
+    };
     all.props
         .all_tests()
         .filter_map(|test| {
             let file = *all.parts.get(test.place.part)?;
             Some(DeclaredTest {
                 file,
-                test: generic(db, file, test, Tested::Node(name), Some(&id))?,
+                test: generic(db, file, test, on, Some(&id))?,
             })
         })
         .collect()
@@ -101,8 +106,13 @@ fn generic(
 #[salsa::tracked(returns(as_ref))]
 pub(crate) fn singular_test(db: &dyn Db, file: SourceFile) -> Option<CompiledTest> {
     let project = &dbt_project(db)?.def;
+    let context = yaml_context_of(db, file.path(db));
+    let declared = node_properties(db, file).map(|p| p.props.config_map());
+    let (declared, _) = render_yaml(&declared.unwrap_or_default().into(), &context, "");
+    let declared = declared.as_object().cloned().unwrap_or_default();
+    let fqn = fqn(db, file);
     Some(render_input(db, file, |input| {
-        compile_singular(input, project, &fqn(db, file), &Names { db })
+        compile_singular(input, project, &fqn, &declared, &Names { db })
     }))
 }
 
@@ -162,9 +172,40 @@ pub(crate) fn test_nodes(db: &dyn Db) -> Vec<Node> {
         .filter_map(|file| Some((*file, singular_test(db, *file)?)));
     declared
         .chain(singular)
-        .filter(|(_, test)| test.enabled && test.problems.iter().all(Problem::is_accepted))
+        .filter(|(_, test)| test.enabled && runs(test))
         .map(|(file, test)| test_node(db, file, test))
         .collect()
+}
+
+fn runs(test: &CompiledTest) -> bool {
+    test.fails_late || test.problems.iter().all(Problem::is_accepted)
+}
+
+/// Whether a file holds nothing that stops dbt when it reads the project: nodes may still fail when they run, and
+/// tests of nodes that are not there are left out.
+pub fn is_readable(db: &dyn Db, file: SourceFile) -> bool {
+    let harmless = |test: &CompiledTest| {
+        let unknown = |p: &Problem| matches!(p.code, code::UNKNOWN_REF | code::UNKNOWN_SOURCE);
+        let mut problems = test.problems.iter();
+        test.fails_late || problems.all(|p| p.is_accepted() || unknown(p))
+    };
+    match document_kind(db, file) {
+        DocumentKind::DbtModel | DocumentKind::DbtAnalysis => super::compile::fails_late(db, file),
+        DocumentKind::DbtTest => singular_test(db, file).is_some_and(harmless),
+        DocumentKind::DbtProperties => declared(db)
+            .filter(|(declared_in, _)| *declared_in == file)
+            .all(|(_, test)| harmless(test)),
+        _ => false,
+    }
+}
+
+/// Tests that are switched off, with their files.
+pub(super) fn disabled_tests(db: &dyn Db) -> impl Iterator<Item = (SourceFile, &CompiledTest)> {
+    let singular = singular_test_files(db)
+        .iter()
+        .filter_map(|file| Some((*file, singular_test(db, *file)?)));
+    let all = declared(db).chain(singular);
+    all.filter(|(_, test)| !test.enabled)
 }
 
 fn test_node(db: &dyn Db, file: SourceFile, test: &CompiledTest) -> Node {
@@ -184,8 +225,8 @@ fn test_node(db: &dyn Db, file: SourceFile, test: &CompiledTest) -> Node {
     let unknown = test.dynamic.is_some() || !test.problems.is_empty();
     let mut spec = test.spec.clone();
     spec.store_failures = test.stored();
-    // Failures are kept in a schema of their own.
-    let relation = spec.store_failures.is_some().then(|| {
+    // Failures are kept in a schema of their own; the name is there when they are not.
+    let relation = Some({
         let text = |key: &str| test.config.get(key).and_then(|v| v.as_str());
         let schema = text("schema").unwrap_or("dbt_test__audit");
         let context = yaml_context_of(db, file.path(db));
@@ -214,7 +255,13 @@ fn test_node(db: &dyn Db, file: SourceFile, test: &CompiledTest) -> Node {
         path: file.path(db).to_owned(),
         fqn: test.fqn.clone(),
         tags: test.tags.clone(),
-        description: None,
+        description: match &test.description {
+            Some(text) => Some(super::docs::described(db, file.path(db), text)),
+            None => node_properties(db, file)
+                .filter(|_| spec.generic.is_none())
+                .and_then(|p| p.props.description.as_deref())
+                .map(|text| super::docs::described(db, file.path(db), text)),
+        },
         relation,
         depends_on,
         compiled_sql: match unknown {

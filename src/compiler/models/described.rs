@@ -10,11 +10,12 @@ use super::index::{property_files, sources};
 use crate::Db;
 use crate::relations::{RelationKey, RelationSchema, relation_schema};
 use crate::sql::{BindKey, SqlText, analyze_sql, bind_query};
+pub(crate) use crate::surface::described_sources;
 
-/// The tables of declared sources, in folded form. The columns of those with a type for every described column;
-/// that there are no others is not said.
 #[salsa::tracked(returns(ref))]
-pub(crate) fn described_sources(db: &dyn Db) -> BTreeMap<RelationName, Option<Arc<[Column]>>> {
+pub(crate) fn collect_described_sources(
+    db: &dyn Db,
+) -> BTreeMap<RelationName, Option<Arc<[Column]>>> {
     let mut found = BTreeMap::new();
     for file in property_files(db) {
         for source in sources(db, *file) {

@@ -3,6 +3,7 @@
 use mxcp_base::FileSet;
 
 use super::compile::unique_id;
+use super::data_tests::disabled_tests;
 use super::index::{node_name, property_files};
 use super::node::{fqn, is_enabled};
 use super::packages::{in_package, package_name};
@@ -25,8 +26,11 @@ pub fn disabled(db: &dyn Db) -> Vec<Disabled> {
     let mut found = Vec::new();
     for (path, file) in FileSet::get(db).files(db) {
         let kind = document_kind(db, *file);
-        if matches!(kind, DocumentKind::DbtModel | DocumentKind::DbtSeed) && !is_enabled(db, *file)
-        {
+        let is_node = matches!(
+            kind,
+            DocumentKind::DbtModel | DocumentKind::DbtSeed | DocumentKind::DbtAnalysis
+        );
+        if is_node && !is_enabled(db, *file) {
             found.push(Disabled {
                 unique_id: unique_id(db, *file),
                 name: node_name(db, *file).to_owned(),
@@ -35,6 +39,16 @@ pub fn disabled(db: &dyn Db) -> Vec<Disabled> {
                 fqn: fqn(db, *file),
             });
         }
+    }
+    for (file, test) in disabled_tests(db) {
+        let (package, path) = in_package(db, file.path(db));
+        found.push(Disabled {
+            unique_id: test.unique_id.clone(),
+            name: test.name.clone(),
+            package: package.to_owned(),
+            path: path.to_owned(),
+            fqn: test.fqn.clone(),
+        });
     }
     for file in property_files(db) {
         found.extend(disabled_sources(db, *file));

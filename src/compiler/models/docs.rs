@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use mxcp_base::{FileSet, paths};
+use mxcp_artifact::dbt::ColumnSpec;
+use mxcp_base::{FileSet, SourceFile, paths};
 
+use super::node::yaml_context_of;
 use crate::Db;
-use crate::dbt::{MacroKind, lower_macros};
+use crate::dbt::properties::ColumnProps;
+use crate::dbt::values::render_yaml;
+use crate::dbt::{MacroKind, ModelProps, lower_macros};
 
 /// The texts of `{% docs name %}` blocks by name.
 #[salsa::tracked(returns(ref))]
@@ -30,8 +34,8 @@ pub(super) fn docs(db: &dyn Db) -> BTreeMap<String, String> {
     found
 }
 
-/// A description with `{{ doc('name') }}` replaced by the block's text.
-pub(super) fn described(db: &dyn Db, text: &str) -> String {
+/// A description with its Jinja rendered, `{{ doc('name') }}` above all.
+pub(super) fn described(db: &dyn Db, path: &str, text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some(start) = rest.find("{{") {
@@ -47,9 +51,43 @@ pub(super) fn described(db: &dyn Db, text: &str) -> String {
         out.push_str(rest.get(..start).unwrap_or(""));
         match name.and_then(|name| docs(db).get(&name)) {
             Some(block) => out.push_str(block),
-            None => out.push_str(whole),
+            None => {
+                let context = yaml_context_of(db, path);
+                match render_yaml(&whole.into(), &context, "").0 {
+                    serde_json::Value::String(text) => out.push_str(&text),
+                    other => out.push_str(&mxcp_values::repr::text(&other)),
+                }
+            }
         }
         rest = rest.get(start + end + 2..).unwrap_or("");
     }
     out + rest
+}
+
+/// The columns that a property entry declares, as a compiled node has them.
+pub(super) fn described_columns(
+    db: &dyn Db,
+    file: SourceFile,
+    columns: &[ColumnProps],
+) -> Vec<ColumnSpec> {
+    let mut specs: Vec<ColumnSpec> = columns.iter().map(|c| c.spec.clone()).collect();
+    for spec in &mut specs {
+        if let Some(text) = spec.description.as_mut().filter(|text| text.contains("{{")) {
+            *text = described(db, file.path(db), text);
+        }
+        for constraint in &mut spec.constraints {
+            super::graph::point(db, constraint);
+        }
+    }
+    specs
+}
+
+pub(super) fn column_specs(
+    db: &dyn Db,
+    file: SourceFile,
+    props: Option<&ModelProps>,
+) -> Vec<ColumnSpec> {
+    props.map_or_else(Vec::new, |props| {
+        described_columns(db, file, &props.columns)
+    })
 }

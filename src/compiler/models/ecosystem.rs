@@ -4,11 +4,17 @@
 use std::collections::BTreeMap;
 
 use mxcp_base::paths;
+use serde_json::Value as Json;
 
 use super::compile::unique_id;
-use super::index::{dbt_project, macro_files, nodes};
+use super::index::{
+    analysis_files, dbt_project, macro_files, node_name, nodes, properties, property_files,
+    singular_test_files,
+};
 use super::node::node_properties;
-use super::packages::package_name;
+use super::packages::{in_package, package_name};
+use super::python_models::python_files;
+use super::snapshots::snapshots;
 use crate::Db;
 use crate::dbt::macros::{MacroKind, lower_macros};
 
@@ -21,6 +27,7 @@ pub struct Ecosystem {
     pub docs: BTreeMap<String, (String, String, String)>,
     /// The property file that speaks of a node, by unique id.
     pub patches: BTreeMap<String, String>,
+    pub groups: Vec<Group>,
     /// The folder for what a run writes.
     pub target_path: String,
     pub clean_targets: Vec<String>,
@@ -37,6 +44,16 @@ pub struct MacroEntry {
     pub path: String,
     /// From the opening tag to the closing one.
     pub sql: String,
+}
+
+/// Who owns models, as a property file says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    pub unique_id: String,
+    pub name: String,
+    pub package: String,
+    pub path: String,
+    pub entry: Json,
 }
 
 /// `None` when there is no dbt project.
@@ -69,7 +86,38 @@ pub fn ecosystem(db: &dyn Db) -> Option<Ecosystem> {
             });
         }
     }
-    for file in nodes(db) {
+    for file in property_files(db) {
+        let Some(Json::Array(entries)) = properties(db, *file).0.others.get("groups") else {
+            continue;
+        };
+        let (package, path) = in_package(db, file.path(db));
+        for entry in entries {
+            if let Some(name) = entry.get("name").and_then(Json::as_str) {
+                found.groups.push(Group {
+                    unique_id: format!("group.{package}.{name}"),
+                    name: name.to_owned(),
+                    package: package.to_owned(),
+                    path: path.to_owned(),
+                    entry: entry.clone(),
+                });
+            }
+        }
+    }
+    for snapshot in snapshots(db).values() {
+        if let Some((file, _)) = &snapshot.props {
+            let path = file.path(db).to_owned();
+            found.patches.insert(snapshot.unique_id(), path);
+        }
+    }
+    for file in singular_test_files(db) {
+        if let Some(part) = node_properties(db, *file).and_then(|p| p.parts.first()) {
+            let package = package_name(db, file.path(db));
+            let id = format!("test.{package}.{}", node_name(db, *file));
+            found.patches.insert(id, part.path(db).to_owned());
+        }
+    }
+    let others = python_files(db).iter().chain(analysis_files(db));
+    for file in nodes(db).iter().chain(others) {
         let part = node_properties(db, *file).and_then(|properties| properties.parts.first());
         if let Some(part) = part {
             let path = part.path(db).to_owned();

@@ -1,12 +1,13 @@
 //! The dbt layer as compiled nodes, ready to be run.
 
 use mxcp_artifact::Digest;
-use mxcp_artifact::dbt::{DbtGraph, ModelSpec, Node, NodeSpec, SeedSpec};
+use mxcp_artifact::dbt::{Constraint, DbtGraph, ModelSpec, Node, NodeSpec, SeedSpec, Version};
 use mxcp_base::{SourceFile, paths};
 
 use super::compile::{compiled, dependencies, inline_ephemeral, unique_id, version};
+use super::docs::column_specs;
 use super::hooks::rendered_hook;
-use super::index::{dbt_project, find_node, node_name, nodes};
+use super::index::{analysis_files, dbt_project, find_node, node_name, nodes};
 use super::node::{
     Names, fqn, is_enabled, is_ephemeral, materialization, mentions, node_config, node_properties,
     node_relation, resource, target, vars_of,
@@ -33,6 +34,10 @@ pub fn dbt_graph(db: &dyn Db) -> DbtGraph {
         .iter()
         .filter(|file| is_enabled(db, **file));
     nodes.extend(python.filter_map(|file| node(db, *file).clone()));
+    let analyses = analysis_files(db)
+        .iter()
+        .filter(|file| is_enabled(db, **file));
+    nodes.extend(analyses.filter_map(|file| node(db, *file).clone()));
     nodes.extend(super::data_tests::test_nodes(db));
     nodes.extend(snapshots(db).values().filter_map(|s| snapshot_node(db, s)));
     nodes.extend(super::unit_nodes::unit_test_nodes(db));
@@ -63,6 +68,55 @@ fn hooks(db: &dyn Db, file: SourceFile, hooks: &[String]) -> Option<(Vec<String>
     Some((texts, live))
 }
 
+/// Which version of its model a file holds.
+fn version_of(db: &dyn Db, file: SourceFile) -> Option<Version> {
+    let (_, number) = version(db, file)?;
+    let props = &node_properties(db, file)?.props;
+    let date = props.others.get("deprecation_date");
+    let text = mxcp_values::repr::text;
+    Some(Version {
+        number: match props.others.get("v") {
+            Some(number) => number.clone(),
+            None => number.as_str().into(),
+        },
+        latest: props.latest_version().unwrap_or_default(),
+        deprecation_date: date.filter(|date| !date.is_null()).map(text),
+    })
+}
+
+/// The constraints of a model, with the relations that its foreign keys point to.
+fn constraints(db: &dyn Db, file: SourceFile) -> Vec<Constraint> {
+    let Some(all) = node_properties(db, file) else {
+        return Vec::new();
+    };
+    let mut constraints = all.props.constraints.clone();
+    for constraint in &mut constraints {
+        point(db, constraint);
+    }
+    constraints
+}
+
+/// Puts the relation in the place of the reference of a foreign key.
+pub(super) fn point(db: &dyn Db, constraint: &mut Constraint) {
+    let Some(to) = &constraint.to else { return };
+    if let Some(relation) = super::sources::named_relation(db, to) {
+        constraint.to = Some(relation.quoted());
+    }
+}
+
+/// The nodes that the foreign keys of a model point to.
+fn key_targets(db: &dyn Db, file: SourceFile) -> Vec<String> {
+    let Some(all) = node_properties(db, file) else {
+        return Vec::new();
+    };
+    let of_columns = all.props.columns.iter().flat_map(|c| &c.spec.constraints);
+    let keys = all.props.constraints.iter().chain(of_columns);
+    let to: Vec<serde_json::Value> = keys
+        .filter_map(|key| key.to.as_deref().map(Into::into))
+        .collect();
+    super::sources::named_ids(db, &to)
+}
+
 /// One compiled model or seed; `None` when its template does not compile.
 #[salsa::tracked(returns(ref))]
 fn node(db: &dyn Db, file: SourceFile) -> Option<Node> {
@@ -88,14 +142,20 @@ fn node(db: &dyn Db, file: SourceFile) -> Option<Node> {
             materialized,
             indexes: config.indexes.clone(),
             contract_enforced: config.contract_enforced,
-            constraints: props.map(|p| p.constraints.clone()).unwrap_or_default(),
+            constraints: constraints(db, file),
             pre_hooks: config.pre_hooks.clone(),
             post_hooks: config.post_hooks.clone(),
             full_refresh: config.full_refresh,
             python: Some(file.text(db).to_owned()),
+            version: version_of(db, file),
         });
         live = true;
         (spec, String::new(), depends_on.into_iter().collect())
+    } else if document_kind(db, file) == DocumentKind::DbtAnalysis {
+        let compiled = compiled(db, file)?;
+        live = compiled.live;
+        let depends_on = compiled.depends_on.clone();
+        (NodeSpec::Analysis, compiled.sql.clone(), depends_on)
     } else {
         let compiled = compiled(db, file)?;
         let materialized = materialization(db, file).ok()?;
@@ -108,15 +168,21 @@ fn node(db: &dyn Db, file: SourceFile) -> Option<Node> {
             materialized,
             indexes: config.indexes.clone(),
             contract_enforced: config.contract_enforced,
-            constraints: props.map(|p| p.constraints.clone()).unwrap_or_default(),
+            constraints: constraints(db, file),
             pre_hooks,
             post_hooks,
             full_refresh: config.full_refresh,
             python: None,
+            version: version_of(db, file),
         });
-        (spec, compiled.sql.clone(), compiled.depends_on.clone())
+        let mut depends_on = compiled.depends_on.clone();
+        depends_on.extend(key_targets(db, file));
+        depends_on.sort();
+        depends_on.dedup();
+        (spec, compiled.sql.clone(), depends_on)
     };
-    let relation = (!is_ephemeral(db, file)).then(|| node_relation(db, file).clone());
+    let is_kept = !is_ephemeral(db, file) && !matches!(spec, NodeSpec::Analysis);
+    let relation = is_kept.then(|| node_relation(db, file).clone());
     Some(Node {
         unique_id: unique_id(db, file),
         name: version(db, file)
@@ -127,13 +193,11 @@ fn node(db: &dyn Db, file: SourceFile) -> Option<Node> {
         tags: config.tags.clone(),
         description: props
             .and_then(|p| p.description.as_deref())
-            .map(|text| super::docs::described(db, text)),
+            .map(|text| super::docs::described(db, file.path(db), text)),
         relation,
         depends_on,
         compiled_sql,
-        columns: props
-            .map(|p| p.columns.iter().map(|c| c.spec.clone()).collect())
-            .unwrap_or_default(),
+        columns: column_specs(db, file, props),
         meta: config.meta.clone(),
         config: config.printed(resource(db, file)),
         live,
@@ -169,16 +233,14 @@ fn snapshot_node(db: &dyn Db, snapshot: &Snapshot) -> Option<Node> {
         tags: snapshot.config.tags.clone(),
         description: props
             .and_then(|p| p.description.as_deref())
-            .map(|text| super::docs::described(db, text)),
+            .map(|text| super::docs::described(db, snapshot.file.path(db), text)),
         relation: Some(snapshot.relation.clone()),
         depends_on: depends_on.into_iter().collect(),
         compiled_sql: match unknown {
             true => String::new(),
             false => inline_ephemeral(db, &rendered.sql, &parents),
         },
-        columns: props
-            .map(|p| p.columns.iter().map(|c| c.spec.clone()).collect())
-            .unwrap_or_default(),
+        columns: column_specs(db, snapshot.file, props),
         meta: snapshot.config.meta.clone(),
         config: snapshot.config.printed(crate::dbt::Resource::Snapshot),
         live: rendered.live || unknown,

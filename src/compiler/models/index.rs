@@ -19,6 +19,11 @@ use crate::documents::{
 };
 use crate::inputs::dbt_inputs;
 use crate::relations::RelationKey;
+use crate::surface;
+use crate::surface::unbuilt_models;
+pub(crate) use crate::surface::{
+    package_index, ref_index, relation_index, source_index, untyped_nodes,
+};
 
 pub(crate) const PROJECT_FILE: &str = "dbt_project.yml";
 
@@ -29,8 +34,12 @@ pub(crate) struct DbtProject {
 }
 
 /// The project file; `None` when there is none or the site file switches dbt off.
-#[salsa::tracked(returns(as_ref))]
-pub(crate) fn dbt_project(db: &dyn Db) -> Option<DbtProject> {
+pub(crate) fn dbt_project(db: &dyn Db) -> Option<&DbtProject> {
+    surface::settled_dbt_project(db).as_ref()
+}
+
+#[salsa::tracked(returns(ref))]
+pub(crate) fn collect_dbt_project(db: &dyn Db) -> Option<DbtProject> {
     let file = find_file(db, PROJECT_FILE)?;
     if site(db).is_some_and(|site| !site.dbt.enabled) {
         return None;
@@ -87,6 +96,7 @@ fn kind_in(def: &ProjectDef, path: &str) -> Option<DocumentKind> {
         (&def.seed_paths, "csv", DocumentKind::DbtSeed),
         (&def.macro_paths, "sql", DocumentKind::DbtMacro),
         (&def.test_paths, "sql", DocumentKind::DbtTest),
+        (&def.analysis_paths, "sql", DocumentKind::DbtAnalysis),
     ];
     for (dirs, wanted, kind) in resources {
         if !below(dirs) {
@@ -106,8 +116,7 @@ fn kind_in(def: &ProjectDef, path: &str) -> Option<DocumentKind> {
             return Some(DocumentKind::DbtProperties);
         }
     }
-    let others = [&def.snapshot_paths, &def.analysis_paths];
-    (others.iter().any(|dirs| below(dirs)) && matches!(extension, "yml" | "yaml"))
+    (below(&def.snapshot_paths) && matches!(extension, "yml" | "yaml"))
         .then_some(DocumentKind::DbtProperties)
 }
 
@@ -124,6 +133,11 @@ pub(crate) fn seed_files(db: &dyn Db) -> Vec<SourceFile> {
 #[salsa::tracked(returns(ref))]
 pub(crate) fn singular_test_files(db: &dyn Db) -> Vec<SourceFile> {
     files_of(db, |kind| kind == DocumentKind::DbtTest)
+}
+
+#[salsa::tracked(returns(ref))]
+pub(crate) fn analysis_files(db: &dyn Db) -> Vec<SourceFile> {
+    files_of(db, |kind| kind == DocumentKind::DbtAnalysis)
 }
 
 #[salsa::tracked(returns(ref))]
@@ -175,10 +189,8 @@ pub(crate) fn node_name(db: &dyn Db, file: SourceFile) -> &str {
     paths::stem(file.path(db))
 }
 
-/// Enabled models and seeds by name: what `ref` can lead to. With two of a name the project's own wins
-/// over that of a package, then the first path.
 #[salsa::tracked(returns(ref))]
-pub(crate) fn ref_index(db: &dyn Db) -> BTreeMap<String, SourceFile> {
+pub(crate) fn collect_ref_index(db: &dyn Db) -> BTreeMap<String, SourceFile> {
     let mut index = BTreeMap::new();
     for own in [true, false] {
         for file in model_files(db).iter().chain(seed_files(db)) {
@@ -197,9 +209,8 @@ pub(crate) fn ref_index(db: &dyn Db) -> BTreeMap<String, SourceFile> {
     index
 }
 
-/// Enabled models and seeds by package and name.
 #[salsa::tracked(returns(ref))]
-pub(crate) fn package_index(db: &dyn Db) -> BTreeMap<(String, String), SourceFile> {
+pub(crate) fn collect_package_index(db: &dyn Db) -> BTreeMap<(String, String), SourceFile> {
     let mut index = BTreeMap::new();
     for file in model_files(db).iter().chain(seed_files(db)) {
         if is_enabled(db, *file) {
@@ -236,10 +247,8 @@ pub(crate) fn nodes(db: &dyn Db) -> Vec<SourceFile> {
         .collect()
 }
 
-/// Nodes that make a relation whose columns no text here tells: Python models, snapshots and
-/// versions of models, with their files.
 #[salsa::tracked(returns(ref))]
-pub(crate) fn untyped_nodes(db: &dyn Db) -> BTreeMap<String, String> {
+pub(crate) fn collect_untyped_nodes(db: &dyn Db) -> BTreeMap<String, String> {
     let mut nodes = BTreeMap::new();
     let Some(project) = dbt_project(db) else {
         return nodes;
@@ -310,9 +319,8 @@ pub fn untyped_node<'db>(db: &'db dyn Db, name: &str) -> Option<&'db String> {
     untyped_node_file(db, FilePath::new(db, name.to_owned()))
 }
 
-/// Relations of declared sources: `(source, table)` to where it is.
 #[salsa::tracked(returns(ref))]
-pub(crate) fn source_index(db: &dyn Db) -> BTreeMap<(String, String), RelationName> {
+pub(crate) fn collect_source_index(db: &dyn Db) -> BTreeMap<(String, String), RelationName> {
     let mut index = BTreeMap::new();
     for file in property_files(db) {
         for source in sources(db, *file) {
@@ -326,10 +334,8 @@ pub(crate) fn source_index(db: &dyn Db) -> BTreeMap<(String, String), RelationNa
     index
 }
 
-/// Folded relation names to the nodes that make them. An ephemeral model is found under the name of
-/// the common table expression it becomes.
 #[salsa::tracked(returns(ref))]
-pub(crate) fn relation_index(db: &dyn Db) -> BTreeMap<RelationName, SourceFile> {
+pub(crate) fn collect_relation_index(db: &dyn Db) -> BTreeMap<RelationName, SourceFile> {
     ref_index(db)
         .values()
         .map(|file| {
@@ -350,9 +356,10 @@ pub fn model_for_relation<'db>(db: &'db dyn Db, key: RelationKey<'db>) -> Option
     relation_index(db).get(key.name(db)).copied()
 }
 
-/// Relations of models that are not built, with the reason.
 #[salsa::tracked(returns(ref))]
-fn unbuilt_models(db: &dyn Db) -> BTreeMap<RelationName, (SourceFile, &'static str)> {
+pub(crate) fn collect_unbuilt_models(
+    db: &dyn Db,
+) -> BTreeMap<RelationName, (SourceFile, &'static str)> {
     model_files(db)
         .iter()
         .filter_map(|file| {
@@ -381,8 +388,12 @@ pub(crate) fn unbuilt_model<'db>(
 }
 
 /// The relations that the dbt layer makes, as users write them.
+pub fn relation_names(db: &dyn Db) -> &Vec<String> {
+    surface::made_relations(db)
+}
+
 #[salsa::tracked(returns(ref))]
-pub fn relation_names(db: &dyn Db) -> Vec<String> {
+pub(crate) fn collect_relation_names(db: &dyn Db) -> Vec<String> {
     nodes(db)
         .iter()
         .filter(|file| !is_ephemeral(db, **file))

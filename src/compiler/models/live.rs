@@ -13,7 +13,8 @@ use serde_json::{Map, Value as Json, json};
 use super::data_tests::test_templates;
 use super::graph::dbt_graph;
 use super::index::{
-    dbt_project, find_node, macro_set, node_name, package_index, ref_index, source_index,
+    analysis_files, dbt_project, find_node, macro_set, node_name, package_index, ref_index,
+    source_index,
 };
 use super::node::{is_ephemeral, node_config, node_relation, target, vars_of};
 use super::others::{external, ref_id};
@@ -157,6 +158,18 @@ impl LiveTemplates {
                     post_hooks: snapshot.config.post_hooks.clone(),
                 },
             );
+        }
+        for file in analysis_files(db) {
+            let config = &node_config(db, *file).0;
+            let template = LiveNode {
+                name: node_name(db, *file).to_owned(),
+                package: package_name(db, file.path(db)).to_owned(),
+                path: file.path(db).to_owned(),
+                text: file.text(db).to_owned(),
+                config: config.raw.clone(),
+                ..LiveNode::default()
+            };
+            live.insert(super::compile::unique_id(db, *file), template);
         }
         live.extend(test_templates(db));
         let mut tests = BTreeMap::new();

@@ -12,6 +12,7 @@ use crate::Db;
 use crate::dbt::properties::ColumnProps;
 use crate::documents::{DocumentKind, document_kind};
 use crate::lineage::{Cause, Sensitive};
+pub(crate) use crate::surface::source_marks;
 
 /// A column that says whether it is sensitive.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -33,8 +34,12 @@ fn marked(column: &ColumnProps) -> Option<bool> {
 }
 
 /// Whether anything is marked at all. Projects without marks pay nothing for the flow.
-#[salsa::tracked(returns(copy))]
 pub(crate) fn marks_exist(db: &dyn Db) -> bool {
+    *crate::surface::marks_are_there(db)
+}
+
+#[salsa::tracked(returns(ref))]
+pub(crate) fn collect_marks_exist(db: &dyn Db) -> bool {
     property_files(db).iter().any(|file| {
         let entries = &properties(db, *file).0;
         let of_nodes = entries
@@ -71,9 +76,8 @@ pub(crate) fn column_marks(db: &dyn Db, node: SourceFile) -> Vec<ColumnMark> {
         .collect()
 }
 
-/// The marked columns of the tables of sources.
 #[salsa::tracked(returns(ref))]
-pub(crate) fn source_marks(db: &dyn Db) -> BTreeMap<RelationName, Sensitive> {
+pub(crate) fn collect_source_marks(db: &dyn Db) -> BTreeMap<RelationName, Sensitive> {
     let mut found: BTreeMap<RelationName, Sensitive> = BTreeMap::new();
     for file in property_files(db) {
         for source in sources(db, *file) {

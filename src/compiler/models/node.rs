@@ -21,6 +21,7 @@ use crate::dbt::{
 };
 use crate::documents::{DocumentKind, document_kind, site};
 use crate::inputs::{Settings, dbt_inputs};
+use crate::surface::property_index;
 
 /// The folder below which every relation is made unless configured otherwise.
 const TARGET_SCHEMA: &str = "main";
@@ -29,6 +30,7 @@ pub(crate) fn resource(db: &dyn Db, file: SourceFile) -> Resource {
     match document_kind(db, file) {
         DocumentKind::DbtSeed => Resource::Seed,
         DocumentKind::DbtTest => Resource::Test,
+        DocumentKind::DbtAnalysis => Resource::Analysis,
         _ => Resource::Model,
     }
 }
@@ -36,18 +38,26 @@ pub(crate) fn resource(db: &dyn Db, file: SourceFile) -> Resource {
 fn entries(file: &PropertyFile, resource: Resource) -> &[ModelProps] {
     match resource {
         Resource::Seed => &file.seeds,
+        Resource::Test => &file.tests,
+        Resource::Analysis => &file.analyses,
         _ => &file.models,
     }
 }
 
-/// Which property files speak of which node of a package: names only, so that most edits stop here.
 #[salsa::tracked(returns(ref))]
-fn property_index(db: &dyn Db) -> BTreeMap<(String, Resource, String), Vec<SourceFile>> {
+pub(crate) fn collect_property_index(
+    db: &dyn Db,
+) -> BTreeMap<(String, Resource, String), Vec<SourceFile>> {
     let mut index: BTreeMap<_, Vec<SourceFile>> = BTreeMap::new();
     for file in property_files(db) {
         let entries_of = &properties(db, *file).0;
         let package = package_name(db, file.path(db));
-        for resource in [Resource::Model, Resource::Seed] {
+        for resource in [
+            Resource::Model,
+            Resource::Seed,
+            Resource::Test,
+            Resource::Analysis,
+        ] {
             for entry in entries(entries_of, resource) {
                 let key = (package.to_owned(), resource, entry.name.clone());
                 let files = index.entry(key).or_default();
@@ -82,7 +92,9 @@ pub(crate) struct NodeProperties {
 #[salsa::tracked(returns(as_ref))]
 pub(crate) fn node_properties(db: &dyn Db, file: SourceFile) -> Option<NodeProperties> {
     let resource = resource(db, file);
-    let name = node_name(db, file);
+    // The entry of a model speaks of all its versions.
+    let version = super::compile::version(db, file);
+    let name = version.map_or(node_name(db, file), |(name, _)| name.as_str());
     let package = package_name(db, file.path(db)).to_owned();
     let index = property_index(db);
     let mut files: Vec<SourceFile> = Vec::new();
@@ -114,6 +126,10 @@ pub(crate) fn node_properties(db: &dyn Db, file: SourceFile) -> Option<NodePrope
         }
     }
     let (props, problems) = merge_model(&found);
+    let props = match version {
+        Some((_, number)) => props.of_version(number).unwrap_or(props),
+        None => props,
+    };
     Some(NodeProperties {
         props,
         parts,
@@ -234,6 +250,7 @@ pub(crate) fn fqn(db: &dyn Db, file: SourceFile) -> Vec<String> {
     let dirs = match resource(db, file) {
         Resource::Seed => &def.seed_paths,
         Resource::Test => &def.test_paths,
+        Resource::Analysis => &def.analysis_paths,
         _ => &def.model_paths,
     };
     let mut fqn = def
@@ -242,6 +259,9 @@ pub(crate) fn fqn(db: &dyn Db, file: SourceFile) -> Vec<String> {
     if let Some((name, number)) = super::compile::version(db, file) {
         fqn.pop();
         fqn.extend([name.clone(), format!("v{number}")]);
+    }
+    if resource(db, file) == Resource::Analysis && !fqn.is_empty() {
+        fqn.insert(1, "analysis".to_owned());
     }
     fqn
 }
@@ -355,6 +375,7 @@ pub(super) fn target_of(db: &dyn Db, dbt_profile: Option<&str>) -> Target {
             profile: dbt_profile.unwrap_or_default().to_owned(),
             schema: target.schema.clone(),
             database: target.database.clone(),
+            is_named: !target.database.is_empty(),
             threads: target.threads,
         };
     }

@@ -15,6 +15,7 @@ use super::python_models::python_files;
 use super::snapshots::snapshots;
 use crate::Db;
 use crate::dbt::properties::{SourceProps, SourceTable};
+use crate::surface::source_tables;
 
 /// The unique id and the relation of a Python model or snapshot.
 pub(crate) fn find(db: &dyn Db, name: &str) -> Option<(String, RelationName)> {
@@ -36,10 +37,10 @@ pub(crate) fn ref_id(db: &dyn Db, package: Option<&str>, name: &str) -> Option<S
     }
 }
 
-/// Unique ids of the tables of sources, and the texts that stand for those that are read from files
-/// or by a function.
 #[salsa::tracked(returns(ref))]
-fn source_tables(db: &dyn Db) -> BTreeMap<(String, String), (String, Option<String>)> {
+pub(crate) fn collect_source_tables(
+    db: &dyn Db,
+) -> BTreeMap<(String, String), (String, Option<String>)> {
     let mut tables = BTreeMap::new();
     for file in property_files(db) {
         let package = package_name(db, file.path(db));

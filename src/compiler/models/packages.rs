@@ -6,6 +6,7 @@ use super::index::{PROJECT_FILE, dbt_project};
 use crate::Db;
 use crate::dbt::{ProjectDef, lower_project};
 use crate::documents::{find_file, parse_yaml};
+pub(crate) use crate::surface::{installed, packages};
 
 /// A package whose files are here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,9 +17,8 @@ pub(crate) struct Package {
     pub def: ProjectDef,
 }
 
-/// The packages below the folder where dbt installs them, and local ones of `packages.yml`.
 #[salsa::tracked(returns(ref))]
-pub(crate) fn installed(db: &dyn Db) -> Vec<Package> {
+pub(crate) fn collect_installed(db: &dyn Db) -> Vec<Package> {
     let Some(project) = dbt_project(db) else {
         return Vec::new();
     };
@@ -103,9 +103,8 @@ fn wanted(db: &dyn Db) -> Option<Vec<(String, String)>> {
     found
 }
 
-/// The names of those that are not here, as far as the project's files tell; `None` when all are.
 #[salsa::tracked(returns(ref))]
-pub(crate) fn packages(db: &dyn Db) -> Option<Vec<String>> {
+pub(crate) fn collect_packages(db: &dyn Db) -> Option<Vec<String>> {
     let wanted = wanted(db).as_ref()?;
     let here = installed(db);
     let names: Vec<String> = wanted

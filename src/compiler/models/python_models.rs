@@ -10,10 +10,10 @@ use crate::Db;
 use crate::dbt::config::merge;
 use crate::dbt::statics::{RefUse, SourceUse, StaticRefs};
 use crate::documents::python_module;
+pub(crate) use crate::surface::python_files;
 
-/// The files of Python models, by path.
 #[salsa::tracked(returns(ref))]
-pub(crate) fn python_files(db: &dyn Db) -> Vec<SourceFile> {
+pub(crate) fn collect_python_files(db: &dyn Db) -> Vec<SourceFile> {
     FileSet::get(db)
         .files(db)
         .iter()

@@ -14,6 +14,7 @@ use crate::Db;
 use crate::dbt::config::{ModelConfig, resolve};
 use crate::dbt::values::{custom_name, render_yaml};
 use crate::dbt::{MacroKind, ModelProps, Resource, lower_macros, static_refs};
+pub(crate) use crate::surface::snapshots;
 
 /// One snapshot. Templates are texts of their own: what a block holds, or a query over the relation.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,14 +33,18 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
+    /// Whether the block itself sets a configuration key.
+    pub(super) fn config_in_template(&self, key: &str) -> bool {
+        static_refs(&self.text).0.config.contains_key(key)
+    }
+
     pub(crate) fn unique_id(&self) -> String {
         format!("snapshot.{}.{}", self.package, self.name)
     }
 }
 
-/// All enabled snapshots by name.
-#[salsa::tracked(returns(ref), no_eq)]
-pub(crate) fn snapshots(db: &dyn Db) -> BTreeMap<String, Snapshot> {
+#[salsa::tracked(returns(ref))]
+pub(crate) fn collect_snapshots(db: &dyn Db) -> BTreeMap<String, Snapshot> {
     let mut found = BTreeMap::new();
     if dbt_project(db).is_none() {
         return found;

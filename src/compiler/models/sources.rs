@@ -2,18 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use mxcp_artifact::RelationName;
 use mxcp_artifact::dbt::{Age, Exposure, Freshness, Source};
 use mxcp_base::SourceFile;
 use mxcp_syntax::jinja;
 use serde_json::{Map, Value as Json};
 
+use super::docs::{described, described_columns};
 use super::index::{dbt_project, properties, property_files, sources};
 use super::others::{external, ref_id, source_id};
 use super::packages::project_of;
 use crate::Db;
-use crate::dbt::Resource;
 use crate::dbt::config::resolve;
 use crate::dbt::properties::{SourceProps, SourceTable};
+use crate::dbt::{Resolved, Resolver, Resource};
 use crate::documents::{find_file, parse_yaml};
 
 /// The folders of a property file below the path it belongs to, after its package.
@@ -114,12 +116,42 @@ fn source_node(
         fqn,
         relation: source.relation(table),
         tags,
-        description: table.description.clone(),
-        columns: table.columns.iter().map(|c| c.spec.clone()).collect(),
+        description: table
+            .description
+            .as_deref()
+            .map(|text| described(db, file.path(db), text)),
+        columns: described_columns(db, file, &table.columns),
         meta: meta.into_iter().collect(),
         freshness: freshness(source, table, &config.raw),
         location: external(db, &source.name, &table.name),
+        details: source_details(db, file, source, table),
     })
+}
+
+fn source_details(
+    db: &dyn Db,
+    file: SourceFile,
+    source: &SourceProps,
+    table: &SourceTable,
+) -> BTreeMap<String, Json> {
+    let mut details = BTreeMap::new();
+    let mut add = |key: &str, value: Option<Json>| {
+        if let Some(value) = value.filter(|value| !value.is_null()) {
+            details.insert(key.to_owned(), value);
+        }
+    };
+    let loader = table.others.get("loader").or(source.others.get("loader"));
+    add("loader", loader.cloned());
+    let text = source.description.as_deref();
+    let text = text.map(|text| described(db, file.path(db), text).into());
+    add("source_description", text);
+    add("external", table.others.get("external").cloned());
+    let mut meta = source.meta.clone();
+    if let Some(Json::Object(more)) = source.config.get("meta") {
+        meta.extend(more.clone());
+    }
+    add("source_meta", (!meta.is_empty()).then(|| meta.into()));
+    details
 }
 
 /// A table's own word, else the source's; an explicit null switches it off.
@@ -207,6 +239,23 @@ pub(super) fn named_ids(db: &dyn Db, texts: &[Json]) -> Vec<String> {
     ids
 }
 
+/// The relation that a text such as `ref('orders')` leads to.
+pub(super) fn named_relation(db: &dyn Db, text: &str) -> Option<RelationName> {
+    let template = jinja::scan(&format!("{{{{ {text} }}}}"));
+    let call = template.calls.first()?;
+    let names = super::node::Names { db };
+    let found = match (call.name.as_str(), call.args.len()) {
+        ("ref", 1) => names.resolve_ref(None, call.str_arg(0)?),
+        ("ref", 2) => names.resolve_ref(Some(call.str_arg(0)?), call.str_arg(1)?),
+        ("source", 2) => names.resolve_source(call.str_arg(0)?, call.str_arg(1)?),
+        _ => return None,
+    };
+    match found {
+        Resolved::Relation(relation) => Some(relation),
+        _ => None,
+    }
+}
+
 pub(super) fn exposures(db: &dyn Db) -> Vec<Exposure> {
     let mut found = Vec::new();
     for file in property_files(db) {
@@ -240,11 +289,28 @@ pub(super) fn exposures(db: &dyn Db) -> Vec<Exposure> {
                     _ => Vec::new(),
                 },
                 depends_on: named_ids(db, depends_on.map_or(&[], Vec::as_slice)),
+                details: exposure_details(db, *file, entry),
             });
         }
     }
     found.sort_by(|a: &Exposure, b| a.unique_id.cmp(&b.unique_id));
     found
+}
+
+/// What an exposure says of itself.
+fn exposure_details(db: &dyn Db, file: SourceFile, entry: &Json) -> BTreeMap<String, Json> {
+    let keys = [
+        "type", "url", "maturity", "label", "owner", "meta", "config",
+    ];
+    let mut details: BTreeMap<String, Json> = keys
+        .iter()
+        .filter_map(|key| Some(((*key).to_owned(), entry.get(key)?.clone())))
+        .collect();
+    if let Some(text) = entry.get("description").and_then(Json::as_str) {
+        let text = described(db, file.path(db), text);
+        details.insert("description".to_owned(), text.into());
+    }
+    details
 }
 
 /// The definitions of `selectors.yml`.

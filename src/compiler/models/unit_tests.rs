@@ -107,7 +107,7 @@ fn node(
     if found.is_none() && !untyped_nodes(db).contains_key(name) {
         findings.push(
             Finding::new(
-                codes::MX0424,
+                codes::MX0431,
                 format!("there is no model or seed `{name}`"),
                 Anchor::value(file, pointer),
             )

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use super::index::property_files;
 use crate::Db;
+use crate::dbt::properties::version_order as order;
 use crate::documents::parse_yaml;
+pub(super) use crate::surface::{version_names, versioned_files};
 
-/// Every name under which `ref` finds a version, and the names its file may have, the likeliest first.
 #[salsa::tracked(returns(ref))]
-pub(super) fn version_names(db: &dyn Db) -> BTreeMap<String, Vec<String>> {
+pub(crate) fn collect_version_names(db: &dyn Db) -> BTreeMap<String, Vec<String>> {
     let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for file in property_files(db) {
         let yaml = parse_yaml(db, *file);
@@ -45,9 +46,8 @@ pub(super) fn version_names(db: &dyn Db) -> BTreeMap<String, Vec<String>> {
     names
 }
 
-/// The model and the version that a file of this name (without its extension) holds.
 #[salsa::tracked(returns(ref))]
-pub(super) fn versioned_files(db: &dyn Db) -> BTreeMap<String, (String, String)> {
+pub(crate) fn collect_versioned_files(db: &dyn Db) -> BTreeMap<String, (String, String)> {
     let mut files = BTreeMap::new();
     for file in property_files(db) {
         let yaml = parse_yaml(db, *file);
@@ -69,13 +69,4 @@ pub(super) fn versioned_files(db: &dyn Db) -> BTreeMap<String, (String, String)>
         }
     }
     files
-}
-
-/// Numbers by their value, texts after them.
-fn order(version: &str) -> (bool, i64, &str) {
-    match version.parse::<f64>() {
-        // Thousandths are finer than any version.
-        Ok(number) => (false, (number * 1000.0) as i64, version),
-        Err(_) => (true, 0, version),
-    }
 }

@@ -149,13 +149,39 @@ fn column_line(
 
 fn column_constraint(column: &str, constraint: &Constraint) -> Result<String, String> {
     let place = || format!("the column `{column}`");
-    Ok(match constraint.kind {
+    let named = named(constraint);
+    let line = match constraint.kind {
         ConstraintKind::NotNull => "not null".to_owned(),
         ConstraintKind::Unique => "unique".to_owned(),
         ConstraintKind::PrimaryKey => "primary key".to_owned(),
         ConstraintKind::Check => format!("check ({})", expression(constraint, place)?),
-        ConstraintKind::ForeignKey => format!("references {}", expression(constraint, place)?),
+        ConstraintKind::ForeignKey => match target(constraint) {
+            Some(target) => format!("references {target}"),
+            None => format!("references {}", expression(constraint, place)?),
+        },
         ConstraintKind::Custom => expression(constraint, place)?.to_owned(),
+    };
+    Ok(named + &line)
+}
+
+fn named(constraint: &Constraint) -> String {
+    match &constraint.name {
+        Some(name) => format!("constraint {} ", quote_identifier(name)),
+        None => String::new(),
+    }
+}
+
+/// What a foreign key points to, where it says so in parts.
+fn target(constraint: &Constraint) -> Option<String> {
+    let to = constraint.to.as_ref()?;
+    let columns: Vec<String> = constraint
+        .to_columns
+        .iter()
+        .map(|column| quote_identifier(column))
+        .collect();
+    Some(match columns.is_empty() {
+        true => to.clone(),
+        false => format!("{to} ({})", columns.join(", ")),
     })
 }
 
@@ -168,17 +194,21 @@ fn table_line(constraint: &Constraint) -> Result<Option<String>, String> {
         .map(|column| quote_identifier(column))
         .collect::<Vec<_>>()
         .join(", ");
-    Ok(Some(match constraint.kind {
+    let line = match constraint.kind {
         ConstraintKind::NotNull => return Ok(None),
         ConstraintKind::Unique => format!("unique ({columns})"),
         ConstraintKind::PrimaryKey => format!("primary key ({columns})"),
         ConstraintKind::Check => format!("check ({})", expression(constraint, place)?),
-        ConstraintKind::ForeignKey => format!(
-            "foreign key ({columns}) references {}",
-            expression(constraint, place)?
-        ),
+        ConstraintKind::ForeignKey => {
+            let to = match target(constraint) {
+                Some(target) => target,
+                None => expression(constraint, place)?.to_owned(),
+            };
+            format!("foreign key ({columns}) references {to}")
+        }
         ConstraintKind::Custom => expression(constraint, place)?.to_owned(),
-    }))
+    };
+    Ok(Some(named(constraint) + &line))
 }
 
 fn expression(constraint: &Constraint, place: impl Fn() -> String) -> Result<&str, String> {
@@ -213,9 +243,8 @@ mod tests {
             ("b".to_owned(), "VARCHAR".to_owned()),
         ];
         let key = Constraint {
-            kind: ConstraintKind::PrimaryKey,
-            expression: None,
             columns: vec!["a".into(), "B".into()],
+            ..Constraint::of(ConstraintKind::PrimaryKey)
         };
         let target = RelationName::main("t");
         let create = |returned: &[Returned]| {

@@ -169,6 +169,7 @@ impl Snapshot<'_> {
             incremental: None,
             full_refresh: None,
             python: None,
+            version: None,
         };
         create_table_as(self.job, &plain, self.target, &sql).map(|_| ())
     }

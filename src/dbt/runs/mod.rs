@@ -264,9 +264,8 @@ fn contracted() -> DbtGraph {
     let spec = model_spec(&mut node);
     spec.contract_enforced = true;
     spec.constraints = vec![Constraint {
-        kind: ConstraintKind::Check,
         expression: Some("price < 100".into()),
-        columns: Vec::new(),
+        ..Constraint::of(ConstraintKind::Check)
     }];
     spec.indexes = vec![Index {
         columns: vec!["price".into()],

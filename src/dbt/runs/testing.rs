@@ -269,6 +269,7 @@ fn sources_tell_how_old_they_are() {
                 ..Freshness::default()
             }),
             location: None,
+            details: Default::default(),
         });
     }
     let summary =

@@ -280,9 +280,12 @@ fn latest_versions<'g>(dag: &Dag<'g>) -> BTreeSet<&'g str> {
         let key = (resource.package(), resource.name());
         let declared = resource
             .node()
-            .and_then(|node| node.config.get("latest_version"))
-            .filter(|v| !v.is_null())
-            .map(plain);
+            .and_then(|node| match &node.spec {
+                NodeSpec::Model(model) => model.version.as_ref(),
+                _ => None,
+            })
+            .filter(|version| !version.latest.is_null())
+            .map(|version| plain(&version.latest));
         let wins = match (&declared, latest.get(&key)) {
             (Some(declared), _) => *declared == version,
             (None, None) => true,
@@ -410,7 +413,8 @@ fn value_matches(keys: &[&str], value: &Value, wanted: &str) -> bool {
         Value::String(text) if keys == ["severity"] => text.eq_ignore_ascii_case(wanted),
         Value::String(text) => text == wanted,
         Value::Bool(flag) => wanted.eq_ignore_ascii_case(if *flag { "true" } else { "false" }),
-        Value::Number(number) => number.to_string() == wanted,
+        // dbt compares with the text, which no number equals.
+        Value::Number(_) => false,
         Value::Array(items) => items.iter().any(|item| value_matches(&[], item, wanted)),
         Value::Null | Value::Object(_) => false,
     }

@@ -132,6 +132,7 @@ fn wide() -> DbtGraph {
         meta: std::collections::BTreeMap::new(),
         freshness: None,
         location: None,
+        details: Default::default(),
     });
     graph.exposures.push(Exposure {
         unique_id: "exposure.shop.board".into(),
@@ -141,6 +142,7 @@ fn wide() -> DbtGraph {
         fqn: vec!["shop".into(), "board".into()],
         tags: Vec::new(),
         depends_on: vec!["model.shop.report".into()],
+        details: Default::default(),
     });
     change(&mut graph, "model.shop.stg_customers")
         .depends_on

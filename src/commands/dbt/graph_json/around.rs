@@ -129,6 +129,13 @@ impl Writer<'_> {
             .freshness
             .as_ref()
             .and_then(|f| f.loaded_at_query.clone());
+        let detail = |key: &str| {
+            source
+                .details
+                .get(key)
+                .cloned()
+                .unwrap_or_else(|| "".into())
+        };
         json!({
             "database": database,
             "schema": relation.schema,
@@ -140,18 +147,18 @@ impl Writer<'_> {
             "unique_id": source.unique_id,
             "fqn": source.fqn,
             "source_name": source.source,
-            "source_description": "",
-            "loader": "",
+            "source_description": detail("source_description"),
+            "loader": detail("loader"),
             "identifier": relation.name,
             "quoting": {"database": null, "schema": null, "identifier": null, "column": null},
             "loaded_at_field": field,
             "loaded_at_query": query,
             "freshness": freshness,
-            "external": null,
+            "external": source.details.get("external"),
             "description": self.described(source.description.as_deref()),
             "columns": self.columns(&source.columns),
             "meta": source.meta,
-            "source_meta": {},
+            "source_meta": source.details.get("source_meta").cloned().unwrap_or_else(|| json!({})),
             "tags": source.tags,
             "config": {
                 "enabled": true, "event_time": null, "freshness": freshness,
@@ -171,6 +178,17 @@ impl Writer<'_> {
     }
 
     pub(super) fn exposure(&self, exposure: &mxcp_artifact::dbt::Exposure) -> Value {
+        let said = |key: &str| exposure.details.get(key).cloned().unwrap_or(Value::Null);
+        let mut config = json!({"enabled": true, "tags": exposure.tags, "meta": {}});
+        let mut meta = Map::new();
+        for layer in [said("meta"), said("config")["meta"].clone()] {
+            if let Value::Object(map) = layer {
+                meta.extend(map);
+            }
+        }
+        config["meta"] = meta.clone().into();
+        let owner = said("owner");
+        let text = |key: &str| exposure.details.get(key).and_then(Value::as_str);
         json!({
             "name": exposure.name,
             "resource_type": "exposure",
@@ -179,22 +197,44 @@ impl Writer<'_> {
             "original_file_path": exposure.path,
             "unique_id": exposure.unique_id,
             "fqn": exposure.fqn,
-            "type": "dashboard",
-            "owner": {"email": null, "name": null},
-            "description": "",
-            "label": null,
-            "maturity": null,
-            "meta": {},
+            "type": text("type").unwrap_or("dashboard"),
+            "owner": {"email": owner["email"], "name": owner["name"]},
+            "description": text("description").unwrap_or_default(),
+            "label": said("label"),
+            "maturity": said("maturity"),
+            "meta": meta,
             "tags": exposure.tags,
-            "config": {"enabled": true, "tags": exposure.tags, "meta": {}},
+            "config": config,
             "unrendered_config": {},
-            "url": null,
+            "url": said("url"),
             "depends_on": {"macros": [], "nodes": exposure.depends_on},
             "refs": [],
             "sources": [],
             "metrics": [],
             "created_at": self.created_at,
         })
+    }
+
+    pub(super) fn groups(&self) -> Map<String, Value> {
+        self.opened
+            .ecosystem
+            .groups
+            .iter()
+            .map(|group| {
+                let value = json!({
+                    "name": group.name,
+                    "resource_type": "group",
+                    "package_name": group.package,
+                    "path": file_name(&group.path),
+                    "original_file_path": group.path,
+                    "unique_id": group.unique_id,
+                    "owner": group.entry.get("owner"),
+                    "description": group.entry.get("description"),
+                    "config": {"meta": group.entry.get("config").and_then(|c| c.get("meta")).cloned().unwrap_or_else(|| json!({}))},
+                });
+                (group.unique_id.clone(), value)
+            })
+            .collect()
     }
 
     pub(super) fn macros(&self) -> Map<String, Value> {

@@ -15,6 +15,8 @@ pub(super) struct Expectations<'a> {
     pub place: &'a str,
     pub policies: Policies,
     pub single_row: bool,
+    /// What the `LIMIT` of the query lets through.
+    pub most_rows: Option<u64>,
 }
 
 /// How an object is compared with what is expected of it.
@@ -58,13 +60,26 @@ impl Expectations<'_> {
         }
         if let Some(length) = self.test.result_length
             && self.item_of(shape, "result_length", findings).is_some()
-            && self.single_row
-            && length > 1
         {
+            self.rows(length, &at("result_length"), findings);
+        } else if let (Some(Value::Array(rows)), Shape::List(_)) = (&self.test.result, shape) {
+            self.rows(rows.len() as u64, &at("result"), findings);
+        }
+    }
+
+    /// So many rows are expected.
+    fn rows(&self, length: u64, place: &str, findings: &mut Vec<Finding>) {
+        if self.single_row && length > 1 {
             findings.push(self.misfit(
-                &at("result_length"),
+                place,
                 format!("the query gives one row, never {length}"),
                 "correct the number, or group the query",
+            ));
+        } else if let Some(most) = self.most_rows.filter(|most| length > *most) {
+            findings.push(self.misfit(
+                place,
+                format!("the query gives {most} rows at most, never {length}: its `LIMIT` says so"),
+                "correct the number, or the `LIMIT`",
             ));
         }
     }

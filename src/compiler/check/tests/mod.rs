@@ -6,6 +6,7 @@ mod conflicts;
 mod expect;
 mod shape;
 
+use mxcp_artifact::TestCase;
 use mxcp_base::{Code, Severity, SourceFile, codes, suggest};
 use mxcp_syntax::yaml::Kind;
 
@@ -57,9 +58,24 @@ pub(super) fn check_tests(
                 place: &place,
                 policies: shape::Policies::of(def),
                 single_row,
+                most_rows: most_rows(db, file, def, test),
             };
             expectations.check(&shape, findings);
         }
+    }
+}
+
+/// How many rows the `LIMIT` of the query lets through in this test.
+fn most_rows(db: &dyn Db, file: SourceFile, def: &EndpointDef, test: &TestCase) -> Option<u64> {
+    let limit = shape::limit(db, file)?;
+    let Some(name) = limit.strip_prefix('$') else {
+        return limit.parse().ok();
+    };
+    let given = test.arguments.iter().rfind(|(key, _)| key == name);
+    let parameter = def.parameters.iter().find(|p| p.name == name);
+    match given {
+        Some((_, value)) => value.as_u64(),
+        None => parameter?.ty.as_ref()?.default.as_ref()?.as_u64(),
     }
 }
 

@@ -7,7 +7,7 @@ use mxcp_base::SourceFile;
 
 use crate::Db;
 use crate::lower::endpoint::{EndpointDef, Language};
-use crate::sql::{Bound, bind_endpoint};
+use crate::sql::{Bound, SqlText, analyze_sql, bind_endpoint, sql_source};
 
 #[derive(Clone, Debug)]
 pub(super) enum Shape {
@@ -67,6 +67,16 @@ pub(super) fn is_single_row(db: &dyn Db, file: SourceFile) -> bool {
             ..
         })
     )
+}
+
+/// What the outermost `LIMIT` of the query says.
+pub(super) fn limit(db: &dyn Db, file: SourceFile) -> Option<&str> {
+    let text = sql_source(db, file)?.text.to_string();
+    let analysis = analyze_sql(db, SqlText::new(db, text));
+    match analysis.statements.as_slice() {
+        [one] => one.details.limit.as_deref(),
+        _ => None,
+    }
 }
 
 pub(super) fn of_endpoint(db: &dyn Db, file: SourceFile, def: &EndpointDef) -> Shape {

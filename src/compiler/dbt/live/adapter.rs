@@ -154,6 +154,8 @@ fn asked(
     Relation {
         catalog: database.clone().filter(|d| *d != live.database),
         database: Some(database.unwrap_or_else(|| live.database.clone())),
+        own: Some(live.database.clone()),
+        shows_own: true,
         schema: Some(schema.unwrap_or_else(|| session.facts.target.schema.clone())),
         identifier,
         ..Relation::default()

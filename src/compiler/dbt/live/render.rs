@@ -10,6 +10,7 @@ use mxcp_artifact::dbt_live::{Batch, RunFacts};
 use serde_json::{Map, Value as Json};
 
 use super::super::context::Root;
+use super::super::own_database::leave_out;
 use super::super::rewrite::rewrite;
 use super::super::session::{Facts, Session, Stop};
 use super::super::statics::line_of_range;
@@ -49,6 +50,7 @@ fn session(world: &Arc<World>, link: &Arc<Link>, work: &Rendering) -> Result<Arc
     };
     let mut target = world.target.clone();
     target.database.clone_from(&database);
+    target.is_named = true;
     let mut vars = world.vars_for(&work.package);
     vars.extend(work.replaced.vars.clone());
     let facts = Facts {
@@ -98,6 +100,8 @@ pub(crate) fn render_live(
         .and_then(|template| template.render(root));
     match rendered {
         Ok(text) => {
+            let own = &session.facts.target.database;
+            let text = leave_out(&text, own).map_or(text, |(text, _)| text);
             let log = session.log();
             Ok(Output {
                 text,
