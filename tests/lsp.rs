@@ -3,5 +3,7 @@
 
 mod client;
 mod diagnostics;
+mod hover;
+mod navigation;
 
 use client::Client;

@@ -43,13 +43,13 @@ impl SourceFile {
 pub struct FileSet {
     #[returns(ref)]
     pub files: BTreeMap<String, SourceFile>,
+    /// The same files in shares of about equal size, each an input of its own.
+    #[returns(ref)]
+    pub shelves: Vec<Shelf>,
     /// Handles of files that are not there any more: an input cannot be given back, so a file that
     /// returns, as with every change of branches, gets its old one. No query reads this.
     #[returns(ref)]
     pub gone: BTreeMap<String, SourceFile>,
-    /// The same files in shares of about equal size, each an input of its own.
-    #[returns(ref)]
-    pub shelves: Vec<Shelf>,
 }
 
 /// A share of the files, by path. What is collected from all files is collected from each shelf first:
@@ -81,7 +81,7 @@ impl FileSet {
                     .new(db)
             })
             .collect();
-        Self::builder(BTreeMap::new(), BTreeMap::new(), shelves)
+        Self::builder(BTreeMap::new(), shelves, BTreeMap::new())
             .durability(Durability::HIGH)
             .new(db)
     }

@@ -33,6 +33,7 @@ pub struct DuckDbBinder {
     engine: String,
     pool: Mutex<Vec<Slot>>,
     facts: OnceLock<Result<Facts, String>>,
+    signatures: OnceLock<Vec<crate::Signature>>,
     texts: Mutex<VecDeque<(String, Arc<Text>)>>,
 }
 
@@ -50,6 +51,7 @@ impl DuckDbBinder {
             engine: engine_name(),
             pool: Mutex::new(Vec::new()),
             facts: OnceLock::new(),
+            signatures: OnceLock::new(),
             texts: Mutex::new(VecDeque::new()),
         }
     }
@@ -152,6 +154,13 @@ impl Binder for DuckDbBinder {
             Some(Ok(facts)) => &facts.functions,
             _ => &NONE,
         }
+    }
+
+    fn signatures(&self) -> &[crate::Signature] {
+        self.signatures.get_or_init(|| {
+            let loaded = self.with_slot(|slot, _| crate::signatures::load(slot.connection()));
+            loaded.ok().and_then(Result::ok).unwrap_or_default()
+        })
     }
 }
 

@@ -136,4 +136,8 @@ impl<B: Binder, M: Memory> Binder for CachedBinder<B, M> {
     fn functions(&self) -> &BTreeSet<String> {
         self.inner.functions()
     }
+
+    fn signatures(&self) -> &[crate::Signature] {
+        self.inner.signatures()
+    }
 }

@@ -24,6 +24,7 @@ mod request;
 mod returning;
 mod rows;
 mod samples;
+mod signatures;
 mod slot;
 mod spots;
 mod tame;
@@ -47,3 +48,4 @@ pub use request::{
     Analysis, BindOutcome, BindRequest, Binder, FunctionStub, SqlError, SqlErrorKind, Statement,
     StatementKind, TableRef,
 };
+pub use signatures::Signature;

@@ -34,6 +34,11 @@ pub trait Binder: Send + Sync + RefUnwindSafe {
 
     /// The lower-case names of the built-in functions, for suggestions.
     fn functions(&self) -> &BTreeSet<String>;
+
+    /// The forms in which they are called, by name.
+    fn signatures(&self) -> &[crate::Signature] {
+        &[]
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]

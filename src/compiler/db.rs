@@ -18,6 +18,15 @@ pub trait Db: salsa::Database {
     fn binder(&self) -> &dyn Binder;
 }
 
+type EventLog = Arc<Mutex<Events>>;
+
+#[derive(Default)]
+struct Events {
+    /// The queries that ran.
+    ran: Vec<String>,
+    /// How many known answers were found to hold still.
+    held: usize,
+}
 /// How much ran again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reruns {
@@ -28,16 +37,6 @@ pub struct Reruns {
     pub files: usize,
     pub endpoints: usize,
     pub models: usize,
-}
-
-type EventLog = Arc<Mutex<Events>>;
-
-#[derive(Default)]
-struct Events {
-    /// The queries that ran.
-    ran: Vec<String>,
-    /// How many known answers were found to hold still.
-    held: usize,
 }
 
 /// The compiler's database. `storage` is last so that the other handles are dropped before it.
@@ -94,6 +93,11 @@ impl CompilerDatabase {
         };
         db.prepare();
         db
+    }
+
+    /// The engine, for another database over the same project.
+    pub fn shared_binder(&self) -> Arc<dyn Binder> {
+        self.binder.clone()
     }
 
     fn prepare(&mut self) {

@@ -10,6 +10,7 @@ pub mod dbt;
 pub mod diagnostics;
 pub mod documents;
 pub mod finding;
+pub mod ide_support;
 pub mod index;
 pub mod inputs;
 pub mod ir;

@@ -18,6 +18,16 @@ pub(crate) fn run(
     facts: &RunFacts,
 ) -> Result<Outcome, Failure> {
     let job = Job::new(run, connection, node, &[], &[], None, facts)?;
+    judged(&job, test).map_err(|failure| failure.of(&job.sql))
+}
+
+fn judged(job: &Job<'_>, test: &TestSpec) -> Result<Outcome, Failure> {
+    let Job {
+        run,
+        connection,
+        node,
+        ..
+    } = job;
     let rows = match test.limit {
         Some(limit) => format!("select * from ({}\n) as limited limit {limit}", job.sql),
         None => job.sql.to_string(),
@@ -25,7 +35,7 @@ pub(crate) fn run(
     let kept = kept_as(run, test);
     let counted = match (&kept, &node.relation) {
         (Some(kind), Some(relation)) => {
-            store(&job, *kind, relation, &rows)?;
+            store(job, *kind, relation, &rows)?;
             format!("select * from {}", relation.quoted())
         }
         _ => rows,

@@ -17,6 +17,8 @@ pub(crate) struct Failure {
     pub(crate) message: String,
     /// Another transaction was in the way: the same work may succeed now.
     pub(crate) conflict: bool,
+    /// The SQL that failed, where it is not the graph's.
+    pub(crate) compiled: Option<String>,
 }
 
 impl Failure {
@@ -24,7 +26,13 @@ impl Failure {
         Self {
             message: message.into(),
             conflict: false,
+            compiled: None,
         }
+    }
+
+    pub(crate) fn of(mut self, sql: &str) -> Self {
+        self.compiled = Some(sql.to_owned());
+        self
     }
 
     pub(crate) fn context(mut self, what: &str) -> Self {
@@ -39,6 +47,7 @@ impl From<duckdb::Error> for Failure {
         Self {
             conflict: message.starts_with("TransactionContext Error")
                 && message.to_lowercase().contains("conflict"),
+            compiled: None,
             message,
         }
     }

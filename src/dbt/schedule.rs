@@ -98,7 +98,10 @@ fn timed(worker: usize, work: impl FnOnce() -> Result<Outcome, Failure>) -> (Out
     // A panic must not leave the scheduler waiting for an outcome that never comes.
     let outcome = catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_| Ok(Outcome::error("internal error: running this node panicked")))
-        .unwrap_or_else(|failure| Outcome::error(failure.message));
+        .unwrap_or_else(|failure| Outcome {
+            compiled: failure.compiled,
+            ..Outcome::error(failure.message)
+        });
     let timing = Timing {
         started: Some(started),
         ended: Some(Moment::now()),

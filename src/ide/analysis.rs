@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use mxcp_base::{Content, Diagnostic, FileSet, SourceFile};
 use mxcp_compiler::diagnostics::project_diagnostics;
-use mxcp_compiler::inputs::Environment;
+use mxcp_compiler::inputs::{Environment, Settings};
 use mxcp_compiler::site::SITE_FILE;
 use mxcp_compiler::{CompilerDatabase, Db};
 
@@ -174,6 +174,25 @@ impl Analysis {
         let grouped = Arc::new(grouped);
         *self.lock() = Some((self.revision, grouped.clone()));
         Ok(grouped)
+    }
+
+    /// The project's diagnostics as they would be with other texts: nothing of this project changes.
+    pub fn rehearse(&self, files: BTreeMap<String, Content>) -> Result<Vec<Diagnostic>, Cancelled> {
+        let settings = Settings::get(&self.db);
+        let mut db = CompilerDatabase::new(self.db.shared_binder());
+        db.sync_files(files);
+        db.set_profile(settings.profile(&self.db).clone());
+        db.set_environment(settings.environment(&self.db).clone());
+        guarded(|| project_diagnostics(&db))
+    }
+
+    /// All files with their contents.
+    pub fn contents(&self) -> BTreeMap<String, Content> {
+        FileSet::get(&self.db)
+            .files(&self.db)
+            .iter()
+            .map(|(path, file)| (path.clone(), file.content(&self.db).clone()))
+            .collect()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<(u64, Arc<ProjectDiagnostics>)>> {

@@ -5,5 +5,47 @@
 //! what cannot be told of a broken text is left out.
 
 pub mod analysis;
+pub mod embedded;
+pub mod goto;
+pub mod hover;
+pub mod names;
+pub mod occurrences;
+pub mod rename;
+pub mod schema;
+pub mod sql;
+pub mod symbol;
+pub mod template;
 
 pub use analysis::{Analysis, AnalysisHost, CancelHandle, Cancelled, ProjectDiagnostics};
+
+use mxcp_base::TextRange;
+
+/// A range of a file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    pub path: String,
+    pub range: mxcp_base::diagnostic::OrdRange,
+}
+
+impl Place {
+    pub fn new(path: impl Into<String>, range: TextRange) -> Self {
+        Self {
+            path: path.into(),
+            range: mxcp_base::diagnostic::OrdRange(range),
+        }
+    }
+}
+
+/// Another text for a range of a file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TextChange {
+    pub place: Place,
+    pub text: String,
+}
+
+/// Changes that belong together: texts first, then files to new paths.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    pub edits: Vec<TextChange>,
+    pub moves: Vec<(String, String)>,
+}

@@ -90,6 +90,15 @@ pub(crate) fn answer(client: &Client, version: &str) -> Value {
                 })),
             },
         )),
+        hover_provider: Some(lsp::HoverProvider::Bool(true)),
+        definition_provider: Some(lsp::DefinitionProvider::Bool(true)),
+        type_definition_provider: Some(lsp::TypeDefinitionProvider::Bool(true)),
+        references_provider: Some(lsp::ReferencesProvider::Bool(true)),
+        document_highlight_provider: Some(lsp::DocumentHighlightProvider::Bool(true)),
+        rename_provider: Some(lsp::RenameProvider::RenameOptions(lsp::RenameOptions {
+            prepare_provider: Some(true),
+            work_done_progress_options: no_progress(),
+        })),
         diagnostic_provider: Some(lsp::DiagnosticProvider::DiagnosticOptions(
             lsp::DiagnosticOptions {
                 identifier: Some("mxcp".into()),

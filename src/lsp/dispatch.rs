@@ -70,6 +70,27 @@ fn route(snapshot: &Snapshot, question: &Question) -> Answer {
             params,
             handlers::diagnostics::workspace,
         ),
+        "textDocument/hover" => call::<lsp::HoverRequest>(snapshot, params, handlers::hover::hover),
+        "textDocument/definition" => {
+            call::<lsp::DefinitionRequest>(snapshot, params, handlers::navigation::definition)
+        }
+        "textDocument/typeDefinition" => call::<lsp::TypeDefinitionRequest>(
+            snapshot,
+            params,
+            handlers::navigation::type_definition,
+        ),
+        "textDocument/references" => {
+            call::<lsp::ReferencesRequest>(snapshot, params, handlers::navigation::references)
+        }
+        "textDocument/documentHighlight" => {
+            call::<lsp::DocumentHighlightRequest>(snapshot, params, handlers::navigation::highlight)
+        }
+        "textDocument/prepareRename" => {
+            call::<lsp::PrepareRenameRequest>(snapshot, params, handlers::rename::prepare)
+        }
+        "textDocument/rename" => {
+            call::<lsp::RenameRequest>(snapshot, params, handlers::rename::rename)
+        }
         _ => Err(Failed::Method),
     }
 }

@@ -1,7 +1,10 @@
 //! The plain data of [`mxcp_ide`] and of diagnostics as the protocol's types.
 
+use std::collections::BTreeMap;
+
 use gen_lsp_types as lsp;
 use mxcp_base::{Code, Diagnostic, Location, Severity, codes};
+use mxcp_ide::{Change, Place};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -67,5 +70,74 @@ pub(crate) fn location(view: &ProjectView, location: &Location) -> lsp::Location
     lsp::Location {
         uri: view.uri(&location.file),
         range: range(view, location),
+    }
+}
+
+pub(crate) fn place(view: &ProjectView, place: &Place) -> lsp::Location {
+    lsp::Location {
+        uri: view.uri(&place.path),
+        range: place_range(view, place),
+    }
+}
+
+pub(crate) fn place_range(view: &ProjectView, place: &Place) -> lsp::Range {
+    match view.positions(&place.path) {
+        Some(positions) => positions.range(place.range.0),
+        None => lsp::Range::default(),
+    }
+}
+
+/// Changes as one edit. The texts change first, at the paths the files have now.
+pub(crate) fn workspace_edit(
+    view: &ProjectView,
+    change: &Change,
+    document_changes: bool,
+) -> lsp::WorkspaceEdit {
+    let mut by_file: BTreeMap<&str, Vec<lsp::TextEdit>> = BTreeMap::new();
+    for edit in &change.edits {
+        by_file
+            .entry(&edit.place.path)
+            .or_default()
+            .push(lsp::TextEdit {
+                range: place_range(view, &edit.place),
+                new_text: edit.text.clone(),
+            });
+    }
+    if !document_changes {
+        return lsp::WorkspaceEdit {
+            changes: Some(
+                by_file
+                    .into_iter()
+                    .map(|(path, edits)| (view.uri(path), edits))
+                    .collect(),
+            ),
+            ..Default::default()
+        };
+    }
+    let mut changes: Vec<lsp::DocumentChange> = by_file
+        .into_iter()
+        .map(|(path, edits)| {
+            lsp::DocumentChange::TextDocumentEdit(lsp::TextDocumentEdit {
+                text_document: lsp::OptionalVersionedTextDocumentIdentifier {
+                    version: view.version(path),
+                    text_document_identifier: lsp::TextDocumentIdentifier {
+                        uri: view.uri(path),
+                    },
+                },
+                edits: edits.into_iter().map(lsp::Edit::TextEdit).collect(),
+            })
+        })
+        .collect();
+    for (from, to) in &change.moves {
+        changes.push(lsp::DocumentChange::RenameFile(lsp::RenameFile {
+            old_uri: view.uri(from),
+            new_uri: view.uri(to),
+            options: None,
+            annotation_id: None,
+        }));
+    }
+    lsp::WorkspaceEdit {
+        document_changes: Some(changes),
+        ..Default::default()
     }
 }

@@ -18,6 +18,7 @@ mod builtins;
 mod dbt;
 mod facts;
 mod text;
+mod uses;
 
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ mod tests;
 pub use dbt::{DbtCall, dbt_calls};
 pub use facts::{Body, Call, ColumnRead, Execute, Facts, Fate, Import, Params, Use, Value};
 pub use text::Constant;
+pub use uses::name_uses;
 
 /// Larger files are refused unread.
 pub const MAX_BYTES: usize = 8 << 20;

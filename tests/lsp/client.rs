@@ -1,7 +1,7 @@
 //! A small client of the protocol that shares no code with the server.
 
 use std::collections::BTreeMap;
-use std::io::{BufReader, Read as _, Write as _};
+use std::io::{BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Stdio};
 use std::sync::mpsc::{Receiver, channel};

@@ -67,7 +67,10 @@ pub(super) fn compile(args: &Args, opened: &Opened, flags: &Compiling) -> u8 {
     options.facts.selected = ids(&selected);
     let compiled = match compile_nodes(opened, &options, &nodes, &log) {
         Ok(compiled) => compiled,
-        Err(message) => return failed(args, &message),
+        Err(message) => {
+            failed(args, &message);
+            return USAGE;
+        }
     };
     for (node, sql) in nodes.iter().zip(&compiled) {
         writer.sql(node, sql, false);
@@ -298,7 +301,10 @@ pub(super) fn docs(args: &Args, opened: &Opened, flags: &Generating) -> u8 {
                     }
                     write_compiled(&writer, &options, &selected, &nodes, &compiled);
                 }
-                Err(message) => return failed(args, &message),
+                Err(message) => {
+                    failed(args, &message);
+                    return USAGE;
+                }
             }
         }
         Err(error) => return run_error(args, &error),

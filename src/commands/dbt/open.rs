@@ -166,7 +166,13 @@ impl Opened {
         if of_a_node(diagnostic) {
             return true;
         }
-        let of_rendering = [codes::MX0401, codes::MX0402, codes::MX0412, codes::MX0413];
+        let of_rendering = [
+            codes::MX0401,
+            codes::MX0402,
+            codes::MX0409,
+            codes::MX0412,
+            codes::MX0413,
+        ];
         of_rendering.contains(&diagnostic.code)
             && self
                 .session

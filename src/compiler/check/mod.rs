@@ -10,6 +10,7 @@ pub mod endpoint;
 pub mod evals;
 mod flow;
 mod grammar;
+pub(crate) mod grammar_names;
 mod lists;
 mod plugin;
 pub mod policy;

@@ -610,6 +610,9 @@ fn variable(session: &Arc<Session>, args: &Args) -> Result<Value, Error> {
     if session.assumes(&Assumed::Var(name.clone())) {
         return Ok(Value::from_object(Anything));
     }
+    if session.facts.parsing {
+        return Ok(Value::from(()));
+    }
     Err(session.stop(Stop::MissingVar(name)))
 }
 

@@ -230,8 +230,13 @@ pub fn compile_singular(
 
 fn fails_late(input: &RenderInput<'_>, rendered: &Rendered, resolver: &dyn Resolver) -> bool {
     let wrong = |rendered: &Rendered| rendered.problems.iter().any(|p| !p.is_accepted());
-    let late =
-        |p: &Problem| p.is_accepted() || matches!(p.code, code::JINJA_FAILED | code::UNSUPPORTED);
+    let late = |p: &Problem| {
+        p.is_accepted()
+            || matches!(
+                p.code,
+                code::JINJA_FAILED | code::UNSUPPORTED | code::JINJA_UNDEFINED
+            )
+    };
     wrong(rendered)
         && rendered.problems.iter().all(late)
         && !wrong(&super::render::parse(input, resolver))

@@ -90,7 +90,12 @@ pub(crate) fn compiled(db: &dyn Db, file: SourceFile) -> Option<Compiled> {
 /// Whether what is wrong with a template shows when it runs, and not yet when dbt reads it.
 #[salsa::tracked(returns(copy), cycle_result = not_late)]
 pub(crate) fn fails_late(db: &dyn Db, file: SourceFile) -> bool {
-    let late = |p: &Problem| matches!(p.code, code::JINJA_FAILED | code::UNSUPPORTED);
+    let late = |p: &Problem| {
+        matches!(
+            p.code,
+            code::JINJA_FAILED | code::UNSUPPORTED | code::JINJA_UNDEFINED
+        )
+    };
     let wrong = |rendered: &Rendered| -> Vec<Problem> {
         let problems = rendered.problems.iter().filter(|p| !p.is_accepted());
         problems.cloned().collect()

@@ -71,7 +71,11 @@ pub(crate) fn source_tests(db: &dyn Db, file: SourceFile) -> Vec<DeclaredTest> {
                 .iter()
                 .chain(table.columns.iter().flat_map(|c| &c.tests));
             for test in tests {
-                if let Some(test) = generic(db, file, test, on, None) {
+                if let Some(mut test) = generic(db, file, test, on, None) {
+                    let more = source.tags.iter().chain(&table.tags);
+                    test.tags.extend(more.cloned());
+                    test.tags.sort();
+                    test.tags.dedup();
                     found.push(DeclaredTest { file, test });
                 }
             }

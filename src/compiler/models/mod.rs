@@ -10,6 +10,7 @@ pub(crate) mod described;
 mod disabled;
 mod docs;
 mod ecosystem;
+pub(crate) mod editing;
 mod graph;
 mod hooks;
 mod ignored;

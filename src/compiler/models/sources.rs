@@ -145,6 +145,11 @@ fn source_details(
     let text = source.description.as_deref();
     let text = text.map(|text| described(db, file.path(db), text).into());
     add("source_description", text);
+    let time = table.config.get("event_time");
+    add(
+        "event_time",
+        time.or(source.config.get("event_time")).cloned(),
+    );
     add("external", table.others.get("external").cloned());
     let mut meta = source.meta.clone();
     if let Some(Json::Object(more)) = source.config.get("meta") {

@@ -56,7 +56,9 @@ pub(crate) fn model(
         facts,
     )?;
     let model = refined(model, &job);
-    one(&job, &model, facts).map(|outcome| outcome.compiled(&job.sql))
+    one(&job, &model, facts)
+        .map(|outcome| outcome.compiled(&job.sql))
+        .map_err(|failure| failure.of(&job.sql))
 }
 
 fn one(job: &Job<'_>, model: &ModelSpec, facts: &RunFacts) -> Result<Outcome, Failure> {

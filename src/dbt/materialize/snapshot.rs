@@ -58,7 +58,7 @@ pub(crate) fn build(
         }
         job.persist_docs("table", target)
     })
-    .map_err(|failure| hide_temporary_name(failure, target))?;
+    .map_err(|failure| hide_temporary_name(failure, target).of(&job.sql))?;
     run.relations.set(target, RelationKind::Table);
     Ok(Outcome::built("OK".to_owned(), None).compiled(&job.sql))
 }

@@ -161,7 +161,7 @@ impl Writer<'_> {
             "source_meta": source.details.get("source_meta").cloned().unwrap_or_else(|| json!({})),
             "tags": source.tags,
             "config": {
-                "enabled": true, "event_time": null, "freshness": freshness,
+                "enabled": true, "event_time": source.details.get("event_time"), "freshness": freshness,
                 "loaded_at_field": field, "loaded_at_query": query,
                 "meta": source.meta, "tags": source.tags, "static_analysis": null,
             },

@@ -1,7 +1,7 @@
 //! The names that every Jinja template may use: functions, filters, tests and methods of texts.
 
 /// Functions and special names.
-pub(super) const GLOBALS: [&str; 16] = [
+pub(in crate::check) const GLOBALS: [&str; 16] = [
     "range",
     "dict",
     "lipsum",
@@ -21,7 +21,7 @@ pub(super) const GLOBALS: [&str; 16] = [
 ];
 
 /// Jinja's own filters, and those the template engine adds.
-pub(super) const FILTERS: [&str; 59] = [
+pub(in crate::check) const FILTERS: [&str; 59] = [
     "abs",
     "attr",
     "batch",
@@ -83,7 +83,7 @@ pub(super) const FILTERS: [&str; 59] = [
     "chain",
 ];
 
-pub(super) const TESTS: [&str; 42] = [
+pub(in crate::check) const TESTS: [&str; 42] = [
     "boolean",
     "callable",
     "defined",
@@ -129,7 +129,7 @@ pub(super) const TESTS: [&str; 42] = [
 ];
 
 /// Python's methods of `str`.
-pub(super) const TEXT_METHODS: [&str; 47] = [
+pub(in crate::check) const TEXT_METHODS: [&str; 47] = [
     "capitalize",
     "casefold",
     "center",

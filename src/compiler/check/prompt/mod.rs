@@ -1,7 +1,7 @@
 //! Prompts: their messages as templates over the parameters.
 
 mod choices;
-mod known;
+pub(super) mod known;
 
 use std::collections::BTreeSet;
 
