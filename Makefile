@@ -7,7 +7,7 @@ ifdef CARGO_TARGET_DIR
 MXCP = $(CARGO_TARGET_DIR)/debug/mxcp
 endif
 
-.PHONY: setup build demo test differential corpus agreement hostile conformance chaos dbt-oracle dbt-killed vscode editors bench-watch lint fmt bench bench-dbt clean
+.PHONY: setup build demo test differential corpus agreement hostile conformance chaos dbt-oracle dbt-killed vscode vscode-host editors bench-watch lint fmt bench bench-dbt clean
 
 ## Python with a shared libpython, the virtual environment, the prebuilt DuckDB library
 setup:
@@ -69,6 +69,10 @@ conformance: build
 ## The extension for Visual Studio Code, editors/vscode/mxcp.vsix; needs npm
 vscode:
 	@cd editors/vscode && npm ci --silent && npm run --silent build && npm test --silent && npm run --silent package
+
+## VS Code itself, its server from npm and its window in Chromium, runs the packaged extension; needs npm and Chromium
+vscode-host: build vscode
+	@bash tests/editors/vscode_host.sh $(MXCP) .vscode-host
 
 ## Clients that share no code with it drive `mxcp lsp`: the protocol libraries of VS Code and of Python, and Neovim; needs npm and nvim
 editors: build vscode
