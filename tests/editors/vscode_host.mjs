@@ -81,6 +81,9 @@ try {
   const keyword = await until("SELECT, as a word of its own", () => colour("SELECT"));
   assert.equal(await colour("CASE"), keyword);
   assert.notEqual(await colour("'gold'"), keyword);
+  const lens = await until("the code lenses", () =>
+    page.evaluate(() => [...document.querySelectorAll(".codelens-decoration a")].map((a) => a.textContent).join(", ")),
+  );
   await page.screenshot({ path: screenshot });
 
   // A double click takes the word, and typing replaces it.
@@ -91,7 +94,7 @@ try {
   await page.mouse.click(place.x, place.y, { count: 2 });
   await page.keyboard.type("email");
   await until("the mended line", async () => (await underlined()) === 0);
-  console.log(`vscode: underlined, "${said}", SQL in colour, mended while typing`);
+  console.log(`vscode: underlined, "${said}", SQL in colour, lenses "${lens}", mended while typing`);
 } catch (error) {
   const window = await page?.evaluate(() => document.body.innerText).catch(() => "");
   await page?.screenshot({ path: screenshot }).catch(() => {});
