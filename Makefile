@@ -7,7 +7,7 @@ ifdef CARGO_TARGET_DIR
 MXCP = $(CARGO_TARGET_DIR)/debug/mxcp
 endif
 
-.PHONY: setup build demo test differential corpus agreement hostile conformance chaos dbt-oracle dbt-killed vscode editors soak lint fmt bench bench-edit bench-dbt clean
+.PHONY: setup build demo test differential corpus agreement hostile conformance chaos dbt-oracle dbt-killed vscode vscode-host editors soak lint fmt bench bench-edit bench-watch bench-dbt clean
 
 ## Python with a shared libpython, the virtual environment, the prebuilt DuckDB library
 setup:
@@ -70,6 +70,10 @@ conformance: build
 vscode:
 	@cd editors/vscode && npm ci --silent && npm run --silent build && npm test --silent && npm run --silent package
 
+## VS Code itself, its server from npm and its window in Chromium, runs the packaged extension; needs npm and Chromium
+vscode-host: build vscode
+	@bash tests/editors/vscode_host.sh $(MXCP) .vscode-host
+
 ## Clients that share no code with it drive `mxcp lsp`: the protocol libraries of VS Code and of Python, and Neovim; needs npm and nvim
 editors: build vscode
 	@bash .setup/editors.sh
@@ -92,6 +96,10 @@ bench-edit: build
 ## An hour of random edits in an open editor: no panic, no drift, no growth; `make soak SOAK="--seconds 60"`
 soak: build
 	@.venv/bin/python tests/lsp_soak/run.py $(MXCP) $(SOAK)
+
+## Times of `validate --watch`, from a written file to its result
+bench-watch: build
+	@.venv/bin/python .setup/bench_watch.py $(MXCP) $(BENCH)
 
 ## Times of the dbt layer beside those of dbt, on the same projects in the same run
 bench-dbt: build

@@ -90,7 +90,9 @@ impl Session {
 
     /// A project whose sources come from who keeps it open. The database says what runs again.
     pub(crate) fn kept(root: PathBuf, profile: Option<&str>) -> Self {
-        Self::empty(root, profile, CompilerDatabase::with_event_log)
+        let mut session = Self::empty(root, profile, CompilerDatabase::with_event_log);
+        session.db.expect_edits();
+        session
     }
 
     fn empty(

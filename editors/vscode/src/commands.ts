@@ -5,7 +5,7 @@
 import * as vscode from "vscode";
 import { program, projectOf } from "./program";
 import type { Server } from "./server";
-import { Endpoint, Model, endpointOf, modelOf, parameterArguments, referencesOf } from "./targets";
+import { Endpoint, Model, cteQuery, endpointOf, modelOf, parameterArguments, referencesOf } from "./targets";
 
 export function registerCommands(context: vscode.ExtensionContext, server: Server): void {
   const register = (name: string, run: (...args: unknown[]) => unknown) =>
@@ -15,7 +15,11 @@ export function registerCommands(context: vscode.ExtensionContext, server: Serve
   register("mxcp.runTool", (...args) => runTool(endpointOf(args)));
   register("mxcp.runTests", (...args) => runTests(endpointOf(args)));
   register("mxcp.previewModel", (...args) => previewModel(modelOf(args)));
-  register("mxcp.showReferences", (...args) => showReferences(args));
+  // What the server's lenses ask for.
+  register("mxcp.run", (...args) => runTool(endpointOf(args)));
+  register("mxcp.test", (...args) => runTests(endpointOf(args)));
+  register("mxcp.preview", (...args) => previewModel(modelOf(args)));
+  register("mxcp.references", (...args) => showReferences(args));
 }
 
 async function runTool(target: Endpoint | undefined): Promise<void> {
@@ -40,25 +44,36 @@ async function previewModel(target: Model | undefined): Promise<void> {
   if (model === undefined) {
     return;
   }
-  const what = model.sql === undefined ? ["--select", model.name] : ["--inline", model.sql];
-  await start(model, `preview ${model.name}`, ["dbt", "show", ...what, "--limit", String(model.limit ?? 20)]);
+  let what = ["--select", model.name];
+  if (model.cte !== undefined) {
+    const query = cteQuery((await textOf(model)) ?? "", model.cte);
+    if (query === undefined) {
+      void vscode.window.showErrorMessage(`\`${model.cte}\` was not found in \`${model.name}\`.`);
+      return;
+    }
+    what = ["--inline", query];
+  }
+  await start(model, `preview ${model.cte ?? model.name}`, ["dbt", "show", ...what, "--limit", "20"]);
+}
+
+/** The template of a model: as it is in the editor, or in its file. */
+async function textOf(model: Model): Promise<string | undefined> {
+  const file = `/${model.name}.sql`;
+  const open = vscode.window.activeTextEditor?.document;
+  if (open?.uri.path.endsWith(file)) {
+    return open.getText();
+  }
+  const [found] = await vscode.workspace.findFiles(`**${file}`, "**/{node_modules,target,.venv}/**", 1);
+  return found && (await vscode.workspace.openTextDocument(found)).getText();
 }
 
 async function showReferences(args: unknown[]): Promise<void> {
   const found = referencesOf(args);
-  if (found === undefined) {
-    return;
+  if (found !== undefined) {
+    const { line, character } = found.position;
+    const position = new vscode.Position(line, character);
+    await vscode.commands.executeCommand("editor.action.findReferences", vscode.Uri.parse(found.uri), position);
   }
-  const position = ({ line, character }: { line: number; character: number }) => new vscode.Position(line, character);
-  await vscode.commands.executeCommand(
-    "editor.action.showReferences",
-    vscode.Uri.parse(found.uri),
-    position(found.position),
-    found.locations.map(
-      ({ uri, range }) =>
-        new vscode.Location(vscode.Uri.parse(uri), new vscode.Range(position(range.start), position(range.end))),
-    ),
-  );
 }
 
 async function askForEndpoint(): Promise<Endpoint | undefined> {

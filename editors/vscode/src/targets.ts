@@ -19,9 +19,8 @@ export interface Model {
   name: string;
   root?: string;
   uri?: string;
-  /** SQL to show instead of the model, e.g. that of a CTE. */
-  sql?: string;
-  limit?: number;
+  /** A common table expression of the model, to be shown in its place. */
+  cte?: string;
 }
 
 interface Position {
@@ -29,10 +28,10 @@ interface Position {
   character: number;
 }
 
+/** A place whose references are to be shown. */
 export interface References {
   uri: string;
   position: Position;
-  locations: { uri: string; range: { start: Position; end: Position } }[];
 }
 
 type Fields = Record<string, unknown>;
@@ -86,32 +85,34 @@ export function modelOf(args: unknown[]): Model | undefined {
     return { name: first };
   }
   const given = fields(first);
-  const name = given?.["name"];
-  if (given === undefined || typeof name !== "string") {
-    return undefined;
-  }
-  const limit = given["limit"];
-  return { name, ...optional(given, "root", "uri", "sql"), ...(typeof limit === "number" ? { limit } : {}) };
+  const name = given?.["model"];
+  return given === undefined || typeof name !== "string" ? undefined : { name, ...optional(given, "root", "uri", "cte") };
 }
 
-/** The arguments of the editor's own command: a URI, a position, locations. */
 export function referencesOf(args: unknown[]): References | undefined {
-  const [uri, at, found] = args;
+  const [uri, at] = args;
   const position = positionOf(at);
-  if (typeof uri !== "string" || position === undefined || !Array.isArray(found)) {
+  return typeof uri === "string" && position !== undefined ? { uri, position } : undefined;
+}
+
+/** The rows of a common table expression as a query: the model up to its end, and a SELECT from it. */
+export function cteQuery(model: string, cte: string): string | undefined {
+  const name = cte.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+  const head = new RegExp(`(?<![\\w"])"?${name}"?\\s*(\\([^()]*\\)\\s*)?AS\\s+((NOT\\s+)?MATERIALIZED\\s+)?\\(`, "i").exec(model);
+  if (head === null) {
     return undefined;
   }
-  const locations = found.flatMap((location) => {
-    const given = fields(location);
-    const range = fields(given?.["range"]);
-    const start = positionOf(range?.["start"]);
-    const end = positionOf(range?.["end"]);
-    const where = given?.["uri"];
-    return typeof where === "string" && start !== undefined && end !== undefined
-      ? [{ uri: where, range: { start, end } }]
-      : [];
-  });
-  return { uri, position, locations };
+  // What brackets say inside of texts and comments does not count.
+  const other = /'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|\/\*[\s\S]*?\*\/|\{#[\s\S]*?#\}|[()]/g;
+  other.lastIndex = head.index + head[0].length;
+  let depth = 1;
+  for (let found = other.exec(model); found !== null; found = other.exec(model)) {
+    depth += found[0] === "(" ? 1 : found[0] === ")" ? -1 : 0;
+    if (depth === 0) {
+      return `${model.slice(0, other.lastIndex)}\nSELECT * FROM "${cte.replaceAll('"', '""')}"`;
+    }
+  }
+  return undefined;
 }
 
 function positionOf(value: unknown): Position | undefined {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { schemaFor } from "../out/kinds.mjs";
-import { endpointOf, modelOf, parameterArguments, referencesOf } from "../out/targets.mjs";
+import { cteQuery, endpointOf, modelOf, parameterArguments, referencesOf } from "../out/targets.mjs";
 
 test("endpoints", () => {
   assert.equal(endpointOf([]), undefined);
@@ -17,7 +17,17 @@ test("endpoints", () => {
 
 test("models", () => {
   assert.deepEqual(modelOf(["orders"]), { name: "orders" });
-  assert.deepEqual(modelOf([{ name: "c", sql: "SELECT 1", limit: 5, x: 1 }]), { name: "c", sql: "SELECT 1", limit: 5 });
+  assert.deepEqual(modelOf([{ root: "/p", model: "orders", cte: null }]), { name: "orders", root: "/p" });
+  assert.deepEqual(modelOf([{ root: "/p", model: "orders", cte: "c" }]), { name: "orders", root: "/p", cte: "c" });
+  assert.equal(modelOf([{ root: "/p" }]), undefined);
+});
+
+test("a common table expression by itself", () => {
+  const model = "WITH a AS (SELECT ')' AS x -- )\n  FROM f((1))), b (y) as MATERIALIZED (\n  SELECT x FROM a {# ) #}\n)\nSELECT * FROM b";
+  assert.equal(cteQuery(model, "a"), "WITH a AS (SELECT ')' AS x -- )\n  FROM f((1)))\nSELECT * FROM \"a\"");
+  assert.equal(cteQuery(model, "B"), model.replace("SELECT * FROM b", 'SELECT * FROM "B"'));
+  assert.equal(cteQuery(model, "c"), undefined);
+  assert.equal(cteQuery("WITH a AS (SELECT 1", "a"), undefined);
 });
 
 test("arguments are passed one by one, whatever is in them", () => {
@@ -30,13 +40,8 @@ test("arguments are passed one by one, whatever is in them", () => {
 });
 
 test("references", () => {
-  const range = { start: { line: 1, character: 2 }, end: { line: 1, character: 5 } };
-  const position = { line: 0, character: 0 };
-  assert.deepEqual(referencesOf(["file:///a", position, [{ uri: "file:///b", range }, 3]]), {
-    uri: "file:///a",
-    position,
-    locations: [{ uri: "file:///b", range }],
-  });
+  const position = { line: 0, character: 3 };
+  assert.deepEqual(referencesOf(["file:///a", position]), { uri: "file:///a", position });
   assert.equal(referencesOf(["file:///a"]), undefined);
 });
 

@@ -3,37 +3,33 @@
 //! A new manifest takes the place of the old one as a whole. Sources with errors change nothing: the
 //! errors are printed, and what was served goes on.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
-use mxcp_base::{OsSystem, System as _};
+use mxcp_base::OsSystem;
 use mxcp_compiler::is_source_file;
 use mxcp_runtime::Runtime;
 
 use super::super::output;
 use super::super::session::{Session, find_root};
+use super::super::watching::watcher::{Stopper, Watcher, Woken};
 use super::Args;
 use super::source::current_manifest;
-
-/// How often the sources are looked at.
-const PAUSE: Duration = Duration::from_millis(300);
 
 /// Deeply nested sources need room, as they do for every other command.
 const STACK: usize = 1 << 30;
 
 /// Ends the watching when it is dropped.
 pub(super) struct Watching {
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<(Stopper, JoinHandle<()>)>,
 }
 
 impl Drop for Watching {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Release);
-        if let Some(thread) = self.thread.take() {
-            thread.thread().unpark();
+        if let Some((stopper, thread)) = self.thread.take() {
+            stopper.stop();
             let _ = thread.join();
         }
     }
@@ -41,7 +37,6 @@ impl Drop for Watching {
 
 /// From here on SIGHUP reloads, and with `--watch` every change of a source does.
 pub(super) fn start(args: &Args, runtime: &Arc<Runtime>) -> Watching {
-    let stop = Arc::new(AtomicBool::new(false));
     let rebuilder = Arc::new(Rebuilder {
         args: args.clone(),
         runtime: Arc::clone(runtime),
@@ -49,12 +44,15 @@ pub(super) fn start(args: &Args, runtime: &Arc<Runtime>) -> Watching {
     });
     let on_hangup = Arc::clone(&rebuilder);
     runtime.on_hangup(move || on_hangup.rebuild("SIGHUP", true));
-    let thread = args.watch.then(|| {
-        let stop = Arc::clone(&stop);
+    let root = args.watch.then(find_root).and_then(Result::ok);
+    let thread = root.map(|root| {
+        let watcher = Watcher::new(&root, None);
+        let stopper = watcher.stopper();
         std::thread::Builder::new()
             .name("mxcp-watch".to_owned())
             .stack_size(STACK)
-            .spawn(move || watch(&rebuilder, &stop))
+            .spawn(move || watch(&rebuilder, root, watcher))
+            .map(|thread| (stopper, thread))
     });
     let thread = match thread.transpose() {
         Ok(thread) => thread,
@@ -63,7 +61,7 @@ pub(super) fn start(args: &Args, runtime: &Arc<Runtime>) -> Watching {
             None
         }
     };
-    Watching { stop, thread }
+    Watching { thread }
 }
 
 struct Rebuilder {
@@ -119,28 +117,38 @@ impl Rebuilder {
     }
 }
 
-fn watch(rebuilder: &Arc<Rebuilder>, stop: &AtomicBool) {
-    let Ok(root) = find_root() else { return };
+fn watch(rebuilder: &Arc<Rebuilder>, root: PathBuf, mut watcher: Watcher) {
     let system = OsSystem::new(root);
-    let stamps = || system.stamps(&is_source_file).unwrap_or_default();
-    let mut seen = stamps();
-    while !stop.load(Ordering::Acquire) {
-        std::thread::park_timeout(PAUSE);
-        let now = stamps();
-        if now == seen {
-            continue;
+    let mut look = system.look(&is_source_file).unwrap_or_default();
+    loop {
+        // What happens in a folder before it is watched is only seen by looking again.
+        while watcher.follow(&look.folders, &BTreeSet::new()) {
+            look.folders = system.look(&is_source_file).unwrap_or_default().folders;
         }
-        // Editors and checkouts write several files; the build waits until they are done.
-        let mut settled = now;
-        loop {
-            std::thread::park_timeout(PAUSE / 3);
-            let again = stamps();
-            if again == settled || stop.load(Ordering::Acquire) {
+        if let Some(note) = watcher.take_note() {
+            output::eprint(&format!("note: {note}\n"));
+        }
+        let woken = watcher.wait();
+        if woken == Woken::Stop {
+            return;
+        }
+        let mut now = system.look(&is_source_file).unwrap_or_default();
+        // Nothing has told whether who writes is done.
+        while woken == Woken::Time && now.files != look.files {
+            if watcher.rest() == Woken::Stop {
+                return;
+            }
+            let again = system.look(&is_source_file).unwrap_or_default();
+            let settled = again.files == now.files;
+            now = again;
+            if settled {
                 break;
             }
-            settled = again;
         }
-        seen = settled;
-        rebuilder.rebuild("a source changed", false);
+        let changed = now.files != look.files;
+        look = now;
+        if changed {
+            rebuilder.rebuild("a source changed", false);
+        }
     }
 }

@@ -9,7 +9,7 @@ mod project;
 mod revision;
 mod screen;
 mod tree;
-mod watcher;
+pub(crate) mod watcher;
 
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};

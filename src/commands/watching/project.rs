@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use mxcp_artifact::lock::LOCK_PATH;
 use mxcp_artifact::{Column, Digest};
-use mxcp_base::{FileSet, OsSystem, Stamp, paths};
+use mxcp_base::{Content, FileSet, OsSystem, Stamp, paths};
 use mxcp_catalog::{FileRead, describe_files};
 use mxcp_compiler::documents::{endpoint_def, endpoint_files, site};
 use mxcp_compiler::inputs::Settings;
@@ -23,6 +23,8 @@ use crate::commands::session::{Catalog, Session, no_project};
 
 /// Folders that appear while they are looked at are looked at again this often.
 const ROUNDS: usize = 8;
+/// So many files may be those that the author works at.
+const EDITED: usize = 8;
 /// A pattern of data files is followed to this many files.
 const DATA_FILES: usize = 10_000;
 
@@ -149,7 +151,7 @@ impl Project {
             if !changed {
                 break;
             }
-            touched.extend(self.session.db.sync_files(self.tree.contents()));
+            touched.extend(self.sync());
             changed =
                 self.tree.name(named_sources(&self.session)) && self.look_at_sources(watcher)?;
         }
@@ -158,6 +160,32 @@ impl Project {
         }
         self.session.follow_profile();
         self.look_outside(!touched.is_empty(), outside)
+    }
+
+    /// Brings the sources of the graph in line with those of the disk; returns the paths that differ.
+    fn sync(&mut self) -> Vec<String> {
+        let db = &mut self.session.db;
+        let contents = self.tree.contents();
+        let mut edited = Vec::new();
+        for (path, file) in FileSet::get(db).files(db) {
+            if let (Some(Content::Text(new)), Content::Text(old)) =
+                (contents.get(path), file.content(db))
+                && new != old
+            {
+                edited.push((path.clone(), new.clone()));
+            }
+        }
+        // A few files are being worked at, and will change again; many are another state of all.
+        if edited.len() > EDITED {
+            edited.clear();
+        }
+        let mut touched = Vec::new();
+        for (path, text) in edited {
+            db.set_text(&path, &text);
+            touched.push(path);
+        }
+        touched.extend(db.sync_files(contents));
+        touched
     }
 
     fn look_at_sources(&mut self, watcher: &mut Watcher) -> Result<bool, Failure> {

@@ -311,7 +311,8 @@ fn matters(state: &mut State, roots: &[PathBuf], event: &notify::Event) -> bool 
     let mut matters = false;
     for path in &event.paths {
         let is_watched = state.folders.contains(path);
-        if is_watched && !matches!(event.kind, EventKind::Create(_)) {
+        // One that is made again is another one.
+        if is_watched {
             state.stale.push(path.clone());
         }
         matters |= is_watched || concerns(state, roots, path, of_folder);
