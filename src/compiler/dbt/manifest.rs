@@ -147,21 +147,19 @@ pub(crate) fn graph_value(graph: &DbtGraph, database: &str) -> Json {
         .map(|node| (node.unique_id.clone(), node_value(node, database)))
         .collect();
     let mut nodes = nodes;
-    for (when, hooks) in [
-        ("on-run-start", &graph.on_run_start),
-        ("on-run-end", &graph.on_run_end),
-    ] {
-        for (i, sql) in hooks.iter().enumerate() {
-            let name = format!("{}-{when}-{i}", graph.project);
-            let id = format!("operation.{}.{name}", graph.project);
+    for hook in graph.hooks() {
+        let (package, when, i, sql) = (&hook.package, hook.when(), hook.index, &hook.sql);
+        {
+            let name = format!("{package}-{when}-{i}");
+            let id = format!("operation.{package}.{name}");
             let value = json!({
                 "unique_id": id,
                 "name": name,
                 "resource_type": "operation",
-                "package_name": graph.project,
+                "package_name": package,
                 "path": format!("hooks/{name}.sql"),
                 "original_file_path": "./dbt_project.yml",
-                "fqn": [graph.project, "hooks", name],
+                "fqn": [package, "hooks", name],
                 "alias": name,
                 "tags": [when],
                 "depends_on": {"nodes": [], "macros": []},

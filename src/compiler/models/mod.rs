@@ -34,7 +34,7 @@ mod unused;
 mod values;
 mod versions;
 
-pub use check::check_dbt_file;
+pub use check::{Depth, check_dbt_file};
 pub use cycles::check_project;
 pub(crate) use cycles::is_on_loop;
 pub use data_tests::is_readable;
