@@ -497,7 +497,7 @@ pub struct DbtGraph {
     pub on_run_start: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub on_run_end: Vec<String>,
-    /// The same of packages, in the order in which they run, before the project's own.
+    /// The same of packages, in the order in which they run, after the project's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub package_hooks: Vec<PackageHook>,
     /// The definitions of `selectors.yml`, by name.
@@ -506,9 +506,9 @@ pub struct DbtGraph {
 }
 
 impl DbtGraph {
-    /// Every statement around a run, the project's own last.
+    /// Every statement around a run, the project's own first.
     pub fn hooks(&self) -> Vec<PackageHook> {
-        let mut hooks = self.package_hooks.clone();
+        let mut hooks = Vec::new();
         for (at_end, own) in [(false, &self.on_run_start), (true, &self.on_run_end)] {
             hooks.extend(own.iter().enumerate().map(|(index, sql)| PackageHook {
                 package: self.project.clone(),
@@ -517,6 +517,7 @@ impl DbtGraph {
                 sql: sql.clone(),
             }));
         }
+        hooks.extend(self.package_hooks.iter().cloned());
         hooks
     }
 

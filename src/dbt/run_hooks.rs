@@ -43,7 +43,7 @@ pub(crate) fn run(
     let mut failed = false;
     for (i, hook) in hooks.iter().enumerate() {
         let package = &hook.package;
-        let name = format!("{package}.{}.{}", when.as_str(), hook.index);
+        let name = format!("{package}.{}.{i}", when.as_str());
         observer.hook_started(i + 1, hooks.len(), &name);
         let started = Moment::now();
         let notes = std::cell::RefCell::new(Vec::new());

@@ -1,13 +1,13 @@
 //! A dbt project opened for a command: its sources, its target and what is selected.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use mxcp_artifact::dbt::DbtGraph;
 use mxcp_artifact::dbt_live::{Batch, RunFacts};
 use mxcp_base::render::Format;
-use mxcp_base::{Diagnostic, Severity, codes};
+use mxcp_base::{Diagnostic, FileSet, Severity, codes};
 use mxcp_compiler::dbt::profiles::{ProfileContext, render_profile_value};
 use mxcp_compiler::diagnostics::reading_diagnostics;
 use mxcp_compiler::documents::{DocumentKind, document_kind};
@@ -79,6 +79,7 @@ impl Opened {
         let vars = yaml_mapping("--vars", args.vars.as_deref().unwrap_or("{}"))?;
         let target = target(args, &root, has_site, &found, &vars)?;
         session.dbt = DbtInputs {
+            env: named_variables(&session),
             vars,
             target: target.as_ref().map(|target| DbtTarget {
                 name: target.name.clone(),
@@ -368,6 +369,26 @@ impl Opened {
         }
         statements
     }
+}
+
+/// The variables of the environment that YAML files name. Secrets are for profiles alone.
+fn named_variables(session: &Session) -> BTreeMap<String, String> {
+    let files = FileSet::get(&session.db).files(&session.db);
+    let texts = files
+        .iter()
+        .filter(|(path, _)| path.ends_with(".yml") || path.ends_with(".yaml"))
+        .map(|(_, file)| file.text(&session.db));
+    let names = texts.flat_map(|text| {
+        text.split("env_var(").skip(1).filter_map(|call| {
+            let call = call.trim_start();
+            let quote = call.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
+            call.get(1..)?.split(quote).next()
+        })
+    });
+    names
+        .filter(|name| !name.starts_with("DBT_ENV_SECRET"))
+        .filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)))
+        .collect()
 }
 
 /// The period of `--sample`.

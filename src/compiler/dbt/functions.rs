@@ -180,6 +180,9 @@ pub(super) fn call(
         "env_var" => {
             let name = args.need(0, "name", path)?;
             session.changes();
+            if let Some(value) = session.facts.env.get(&name) {
+                return Ok(Value::from(value.as_str()));
+            }
             match args.text(1, "default") {
                 Some(default) => Value::from(default),
                 None if session.assumes(&Assumed::Env(name.clone())) => Value::from(""),

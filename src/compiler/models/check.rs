@@ -5,7 +5,7 @@ use mxcp_base::{Code, Severity, SourceFile, codes};
 use super::data_tests::test_problems;
 use super::hooks::{check_form, check_hooks, check_run_hooks};
 use super::index::{
-    dbt_project, macro_files, model_files, node_name, properties, ref_index, seed_files,
+    dbt_project, find_node, macro_files, model_files, node_name, properties, ref_index, seed_files,
     untyped_nodes,
 };
 use super::node::{
@@ -227,6 +227,7 @@ fn check_template(db: &dyn Db, file: SourceFile, depth: Depth, findings: &mut Ve
         finding.severity = Some(Severity::Info);
         findings.push(finding);
     }
+    findings.extend(private_references(db, file));
     if depth == Depth::Reading {
         return;
     }
@@ -253,6 +254,38 @@ fn check_template(db: &dyn Db, file: SourceFile, depth: Depth, findings: &mut Ve
         }
         findings.extend(found);
     }
+}
+
+/// Models that only their group may read, and this is none of it.
+fn private_references(db: &dyn Db, file: SourceFile) -> Vec<Finding> {
+    let setting = |file: SourceFile, key: &str| {
+        let value = node_config(db, file).0.raw.get(key);
+        value.and_then(serde_json::Value::as_str).map(str::to_owned)
+    };
+    let own = setting(file, "group");
+    let refs = &render_model(db, file).refs;
+    refs.iter()
+        .filter_map(|used| {
+            let target = find_node(db, used.package.as_deref(), &used.name)?;
+            let group = setting(target, "group");
+            let private = setting(target, "access").as_deref() == Some("private");
+            if !private || (group.is_some() && group == own) {
+                return None;
+            }
+            let range = mxcp_base::TextRange::new(used.range.start.into(), used.range.end.into());
+            let group = group.map_or_else(String::new, |group| format!(" of the group `{group}`"));
+            let finding = Finding::new(
+                codes::MX0432,
+                format!("the model `{}` is private{group}", used.name),
+                Anchor::text(file, range),
+            );
+            Some(
+                finding.help(
+                    "put this node into the same group, or make the model `access: protected`",
+                ),
+            )
+        })
+        .collect()
 }
 
 fn names_broken_macro(db: &dyn Db, problem: &Problem) -> bool {
