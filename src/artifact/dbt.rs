@@ -461,6 +461,27 @@ pub struct Exposure {
     pub details: BTreeMap<String, Value>,
 }
 
+/// A statement around a run that a package brings along.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PackageHook {
+    pub package: String,
+    /// Its place among the package's hooks of the kind.
+    pub index: usize,
+    /// When the run ends, and not when it begins.
+    pub at_end: bool,
+    pub sql: String,
+}
+
+impl PackageHook {
+    /// `on-run-start` or `on-run-end`.
+    pub fn when(&self) -> &'static str {
+        match self.at_end {
+            true => "on-run-end",
+            false => "on-run-start",
+        }
+    }
+}
+
 /// All nodes of the project, sorted by unique id.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct DbtGraph {
@@ -476,12 +497,30 @@ pub struct DbtGraph {
     pub on_run_start: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub on_run_end: Vec<String>,
+    /// The same of packages, in the order in which they run, after the project's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub package_hooks: Vec<PackageHook>,
     /// The definitions of `selectors.yml`, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub selectors: BTreeMap<String, Value>,
 }
 
 impl DbtGraph {
+    /// Every statement around a run, the project's own first.
+    pub fn hooks(&self) -> Vec<PackageHook> {
+        let mut hooks = Vec::new();
+        for (at_end, own) in [(false, &self.on_run_start), (true, &self.on_run_end)] {
+            hooks.extend(own.iter().enumerate().map(|(index, sql)| PackageHook {
+                package: self.project.clone(),
+                index,
+                at_end,
+                sql: sql.clone(),
+            }));
+        }
+        hooks.extend(self.package_hooks.iter().cloned());
+        hooks
+    }
+
     pub fn get(&self, unique_id: &str) -> Option<&Node> {
         self.nodes
             .binary_search_by(|n| n.unique_id.as_str().cmp(unique_id))

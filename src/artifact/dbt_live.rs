@@ -59,6 +59,10 @@ pub struct RunFacts {
     pub results: Vec<Value>,
     /// Unique ids of the selected nodes.
     pub selected: Vec<String>,
+    /// What nodes read has no rows.
+    pub empty: bool,
+    /// What has an event time is read for this period only.
+    pub sample: Option<Batch>,
 }
 
 /// A node compiled against the live database.
@@ -134,6 +138,16 @@ pub trait Templates: Sync {
         run: &RunFacts,
         warehouse: &dyn Warehouse,
     ) -> Result<String, String>;
+    /// The same in the place of a package.
+    fn render_in(
+        &self,
+        _package: &str,
+        template: &str,
+        run: &RunFacts,
+        warehouse: &dyn Warehouse,
+    ) -> Result<String, String> {
+        self.render(template, run, warehouse)
+    }
 
     /// Calls a macro by name (`package.macro` or `macro`) for `run-operation`.
     fn call_macro(

@@ -152,6 +152,7 @@ codes! {
     MX0429 = 429 Warning "table that dbt no longer builds";
     MX0430 = 430 Warning "snapshot cannot be taken";
     MX0431 = 431 Error "unit test of an unknown node";
+    MX0432 = 432 Error "reference to a private model";
     MX0501 = 501 Error "Python function not found";
     MX0502 = 502 Error "Python syntax";
     MX0503 = 503 Error "inline Python is not supported";

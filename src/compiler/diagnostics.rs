@@ -7,9 +7,10 @@ use mxcp_base::{
 
 use crate::Db;
 use crate::check::{check_file, shape_findings};
-use crate::documents::{find_file, parse_yaml, site};
+use crate::documents::{document_kind, find_file, parse_yaml, site};
 use crate::finding::{Anchor, Finding, Place};
 use crate::inputs::Settings;
+use crate::models::Depth;
 use crate::site::SITE_FILE;
 
 /// What checking one file found, with places resolved and severities as configured.
@@ -38,11 +39,8 @@ pub fn project_diagnostics(db: &dyn Db) -> Vec<Diagnostic> {
         .iter()
         .flat_map(|shelf| shelf_diagnostics(db, *shelf).iter().cloned())
         .collect();
-    all.extend(
-        project_findings(db)
-            .iter()
-            .filter_map(|finding| resolve(db, finding)),
-    );
+    let of_project = project_findings(db).iter().chain(snapshot_findings(db));
+    all.extend(of_project.filter_map(|finding| resolve(db, finding)));
     if all.iter().any(|d| d.code == codes::MX0202) {
         all.extend(database_diagnostic(db));
     }
@@ -67,11 +65,34 @@ fn shelf_diagnostics(db: &dyn Db, shelf: Shelf) -> Vec<Diagnostic> {
     shelf.files(db).iter().flat_map(of_file).collect()
 }
 
+/// What dbt would find wrong when it reads the project: nothing is bound for it.
+pub fn reading_diagnostics(db: &dyn Db) -> Vec<Diagnostic> {
+    let mut findings = Vec::new();
+    for file in FileSet::get(db).files(db).values() {
+        let kind = document_kind(db, *file);
+        crate::models::check_dbt_file(db, *file, kind, Depth::Reading, &mut findings);
+    }
+    findings.extend(project_findings(db).iter().cloned());
+    let found = findings.iter().filter_map(|finding| resolve(db, finding));
+    let mut all = crate::suppress::apply(db, found.collect());
+    all.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
+    all.dedup_by(|later, first| later.sort_key() == first.sort_key());
+    all
+}
+
 /// Findings that belong to no single file.
 #[salsa::tracked(returns(ref))]
 fn project_findings(db: &dyn Db) -> Vec<Finding> {
     let mut findings = Vec::new();
     crate::models::check_project(db, &mut findings);
+    findings
+}
+
+/// What snapshots name that their queries do not give.
+#[salsa::tracked(returns(ref))]
+fn snapshot_findings(db: &dyn Db) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    crate::models::check_snapshot_columns(db, &mut findings);
     findings
 }
 

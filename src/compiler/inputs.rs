@@ -33,6 +33,8 @@ pub struct DbtInputs {
     /// `--vars`: they outrank those of the project.
     pub vars: serde_json::Map<String, serde_json::Value>,
     pub target: Option<DbtTarget>,
+    /// Variables of the environment that YAML files name, for a run.
+    pub env: BTreeMap<String, String>,
 }
 
 /// The target that a run connects to.

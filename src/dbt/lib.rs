@@ -98,7 +98,7 @@ pub fn run(
     };
     results.extend(schedule::run(&shared, observer));
     observer.between();
-    if !graph.on_run_end.is_empty() {
+    if graph.hooks().iter().any(|hook| hook.at_end) {
         let mut facts = options.facts.clone();
         facts.results = results
             .iter()

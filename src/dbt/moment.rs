@@ -117,7 +117,12 @@ impl Moment {
     }
 
     /// `2024-01-31T10:11:12+00:00`, with a fraction where there is one.
-    pub(crate) fn rfc3339(self) -> String {
+    /// This many of a period earlier; `None` for a word that is no period.
+    pub fn before(self, count: i64, period: &str) -> Option<Self> {
+        Some(self.offset(Period::from_name(period)?, -count))
+    }
+
+    pub fn rfc3339(self) -> String {
         format!("{}T{}+00:00", self.date(), self.clock_text())
     }
 

@@ -1,7 +1,7 @@
 //! `on-run-start` and `on-run-end`: statements around a run, results like those of nodes.
 
 use duckdb::Connection;
-use mxcp_artifact::dbt::DbtGraph;
+use mxcp_artifact::dbt::{DbtGraph, PackageHook};
 use mxcp_artifact::dbt_live::RunFacts;
 
 use crate::Helpers;
@@ -34,14 +34,16 @@ pub(crate) fn run(
     helpers: Helpers<'_>,
     observer: &mut dyn Observer,
 ) -> Vec<NodeResult> {
-    let hooks = match when {
-        When::Start => &graph.on_run_start,
-        When::End => &graph.on_run_end,
-    };
+    let all = graph.hooks();
+    let hooks: Vec<&PackageHook> = all
+        .iter()
+        .filter(|hook| hook.at_end == (when == When::End))
+        .collect();
     let mut results = Vec::new();
     let mut failed = false;
     for (i, hook) in hooks.iter().enumerate() {
-        let name = format!("{}.{}.{i}", graph.project, when.as_str());
+        let package = &hook.package;
+        let name = format!("{package}.{}.{i}", when.as_str());
         observer.hook_started(i + 1, hooks.len(), &name);
         let started = Moment::now();
         let notes = std::cell::RefCell::new(Vec::new());
@@ -61,12 +63,16 @@ pub(crate) fn run(
                 Some(format!("{name} skipped")),
                 String::new(),
             ),
-            Err(Some(message)) => (Status::Error, Some(message), hook.clone()),
+            Err(Some(message)) => (Status::Error, Some(message), hook.sql.clone()),
         };
         failed |= status == Status::Error;
         let ended = Moment::now();
         let result = NodeResult {
-            unique_id: format!("operation.{0}.{0}-{1}-{i}", graph.project, when.as_str()),
+            unique_id: format!(
+                "operation.{package}.{package}-{}-{}",
+                when.as_str(),
+                hook.index
+            ),
             name,
             kind: "operation",
             path: "dbt_project.yml".into(),
@@ -92,21 +98,20 @@ pub(crate) fn run(
 
 fn one(
     connection: &Connection,
-    hook: &str,
+    hook: &PackageHook,
     facts: &RunFacts,
     helpers: Helpers<'_>,
     note: &dyn Fn(String),
 ) -> Result<String, Failure> {
     let sql = match helpers.templates {
-        Some(templates) if is_template(hook) => {
-            Live::new(connection, note).transaction(|live| templates.render(hook, facts, live))?
-        }
-        None if is_template(hook) => {
+        Some(templates) if is_template(&hook.sql) => Live::new(connection, note)
+            .transaction(|live| templates.render_in(&hook.package, &hook.sql, facts, live))?,
+        None if is_template(&hook.sql) => {
             return Err(Failure::new(
                 "this command cannot render the template of the hook",
             ));
         }
-        _ => hook.to_owned(),
+        _ => hook.sql.clone(),
     };
     if !is_blank(&sql) {
         fetch(connection, &sql)?;

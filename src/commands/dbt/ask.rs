@@ -75,7 +75,14 @@ pub(super) fn compile(args: &Args, opened: &Opened, flags: &Compiling) -> u8 {
     for (node, sql) in nodes.iter().zip(&compiled) {
         writer.sql(node, sql, false);
     }
-    write_compiled(&writer, &options, &selected, &nodes, &compiled);
+    let hooks = match compiled_hooks(opened, &options, &log) {
+        Ok(hooks) => hooks,
+        Err(message) => {
+            failed(args, &message);
+            return USAGE;
+        }
+    };
+    write_compiled(&writer, &options, &selected, &nodes, &compiled, hooks);
     let named: Vec<(String, String)> = nodes
         .iter()
         .zip(compiled)
@@ -122,8 +129,9 @@ fn write_compiled(
     selected: &mxcp_dbt::select::Selected<'_>,
     nodes: &[&Node],
     compiled: &[String],
+    hooks: Vec<mxcp_dbt::NodeResult>,
 ) {
-    let results = selected
+    let mut results: Vec<mxcp_dbt::NodeResult> = selected
         .resources
         .iter()
         .filter(|resource| {
@@ -140,11 +148,39 @@ fn write_compiled(
             mxcp_dbt::NodeResult::compiled(*resource, sql.map(String::as_str))
         })
         .collect();
+    results.extend(hooks);
     let summary = mxcp_dbt::Summary {
         results,
         ..mxcp_dbt::Summary::default()
     };
     writer.results(&summary, options);
+}
+
+/// The statements around a run, which dbt compiles too where nothing is selected.
+fn compiled_hooks(
+    opened: &Opened,
+    options: &Options,
+    log: &Log,
+) -> Result<Vec<mxcp_dbt::NodeResult>, String> {
+    let asked = &options.selection;
+    if !asked.select.is_empty() || !asked.exclude.is_empty() || asked.selector.is_some() {
+        return Ok(Vec::new());
+    }
+    let hooks = opened.graph().hooks().into_iter();
+    hooks
+        .map(|hook| {
+            let sql = rendered(opened, options, &hook.sql, log)?;
+            let name = format!("{}-{}-{}", hook.package, hook.when(), hook.index);
+            let id = format!("operation.{}.{name}", hook.package);
+            let started = mxcp_dbt::Moment::now();
+            let result = mxcp_dbt::NodeResult::operation(&id, &name, None, started);
+            Ok(mxcp_dbt::NodeResult {
+                compiled_sql: sql.trim().to_owned(),
+                failures: None,
+                ..result
+            })
+        })
+        .collect()
 }
 
 fn print_compiled(args: &Args, log: &Log, compiled: &[(String, String)], flags: &Compiling) -> u8 {
@@ -251,7 +287,19 @@ pub(super) fn operation(args: &Args, opened: &Opened, flags: &Operation) -> u8 {
     let project = &opened.ecosystem.project;
     let (package, name) = match flags.name.split_once('.') {
         Some((package, name)) => (package, name),
-        None => (project.as_str(), flags.name.as_str()),
+        None => {
+            let macros = &opened.ecosystem.macros;
+            let own = |package: &str| {
+                let mut all = macros.iter();
+                all.any(|m| m.package == package && m.name == flags.name)
+            };
+            let found = macros.iter().find(|m| m.name == flags.name);
+            let package = match found {
+                Some(found) if !own(project) => found.package.as_str(),
+                _ => project.as_str(),
+            };
+            (package, flags.name.as_str())
+        }
     };
     let known = |e: &String| !e.starts_with(NO_MACRO);
     if outcome.as_ref().err().is_none_or(known) {
@@ -299,7 +347,14 @@ pub(super) fn docs(args: &Args, opened: &Opened, flags: &Generating) -> u8 {
                     for (node, sql) in nodes.iter().zip(&compiled) {
                         writer.sql(node, sql, false);
                     }
-                    write_compiled(&writer, &options, &selected, &nodes, &compiled);
+                    let hooks = match compiled_hooks(opened, &options, &log) {
+                        Ok(hooks) => hooks,
+                        Err(message) => {
+                            failed(args, &message);
+                            return USAGE;
+                        }
+                    };
+                    write_compiled(&writer, &options, &selected, &nodes, &compiled, hooks);
                 }
                 Err(message) => {
                     failed(args, &message);

@@ -223,6 +223,9 @@ pub(super) struct Running {
     pub(super) empty: bool,
     #[arg(long = "no-empty", hide = true)]
     no_empty: bool,
+    /// Read what has an event time for this period only, e.g. `3 days` or `{start: 2024-01-01, end: 2024-02-01}`
+    #[arg(long, env = "DBT_SAMPLE")]
+    pub(super) sample: Option<String>,
     /// Keep the failing rows of tests
     #[arg(long, env = "DBT_STORE_FAILURES")]
     pub(super) store_failures: bool,

@@ -29,14 +29,6 @@ fn execute(args: &Args, opened: &Opened, command: Command, options: &Options) ->
     let log = Log::new(args);
     if !args.json_output && !args.quiet {
         opened.tell_passed_over();
-        if let Ok(items) = mxcp_dbt::plan(opened.graph(), command, options) {
-            let patches = &opened.ecosystem.patches;
-            let files = items.iter().flat_map(|item| {
-                let patch = patches.get(item.unique_id()).map(String::as_str);
-                [Some(item.path()), patch].into_iter().flatten()
-            });
-            opened.tell_broken(&files.collect());
-        }
     }
     let graph = opened.graph();
     log.line(&found(opened));
@@ -62,6 +54,19 @@ fn execute(args: &Args, opened: &Opened, command: Command, options: &Options) ->
     };
     for warning in &summary.warnings {
         log.line(warning);
+    }
+    if !args.json_output && !args.quiet {
+        // What the engine refused may be told at its place in the template.
+        let failed = summary
+            .results
+            .iter()
+            .filter(|result| matches!(result.status, mxcp_dbt::Status::Error));
+        let patches = &opened.ecosystem.patches;
+        let files = failed.flat_map(|result| {
+            let patch = patches.get(&result.unique_id).map(String::as_str);
+            [Some(result.path.as_str()), patch].into_iter().flatten()
+        });
+        opened.tell_broken(&files.collect());
     }
     for result in &summary.results {
         if let Some(node) = graph.get(&result.unique_id)
@@ -116,7 +121,7 @@ fn found(opened: &Opened) -> String {
         };
         *tally.entry(kind).or_default() += 1;
     }
-    let hooks = graph.on_run_start.len() + graph.on_run_end.len();
+    let hooks = graph.hooks().len();
     if hooks > 0 {
         tally.insert("operation", hooks);
     }

@@ -1,14 +1,15 @@
 //! A dbt project opened for a command: its sources, its target and what is selected.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use mxcp_artifact::dbt::DbtGraph;
-use mxcp_artifact::dbt_live::RunFacts;
+use mxcp_artifact::dbt_live::{Batch, RunFacts};
 use mxcp_base::render::Format;
-use mxcp_base::{Diagnostic, Severity, codes};
+use mxcp_base::{Diagnostic, FileSet, Severity, codes};
 use mxcp_compiler::dbt::profiles::{ProfileContext, render_profile_value};
+use mxcp_compiler::diagnostics::reading_diagnostics;
 use mxcp_compiler::documents::{DocumentKind, document_kind};
 use mxcp_compiler::inputs::{DbtInputs, DbtTarget};
 use mxcp_compiler::models::{Ecosystem, LiveTemplates, dbt_graph, ecosystem, is_readable};
@@ -78,6 +79,7 @@ impl Opened {
         let vars = yaml_mapping("--vars", args.vars.as_deref().unwrap_or("{}"))?;
         let target = target(args, &root, has_site, &found, &vars)?;
         session.dbt = DbtInputs {
+            env: named_variables(&session),
             vars,
             target: target.as_ref().map(|target| DbtTarget {
                 name: target.name.clone(),
@@ -131,8 +133,7 @@ impl Opened {
     /// word on it.
     pub(super) fn refuse_broken(&self, json: bool) -> Result<(), u8> {
         let errors: Vec<_> = self
-            .session
-            .diagnostics()
+            .read()
             .into_iter()
             .filter(|d| d.severity == Severity::Error && self.stops_all(d))
             .collect();
@@ -146,6 +147,12 @@ impl Opened {
             output::eprint("Error: the dbt project has errors; nothing was run\n");
         }
         Err(crate::commands::USAGE)
+    }
+
+    /// What is found without asking the engine.
+    fn read(&self) -> Vec<Diagnostic> {
+        self.session
+            .remembered("what dbt reads", || reading_diagnostics(&self.session.db))
     }
 
     fn stops_all(&self, diagnostic: &Diagnostic) -> bool {
@@ -183,6 +190,9 @@ impl Opened {
 
     /// What is wrong with single nodes, for those in `files`.
     pub(super) fn tell_broken(&self, files: &BTreeSet<&str>) {
+        if files.is_empty() {
+            return;
+        }
         let errors: Vec<_> = self
             .session
             .diagnostics()
@@ -198,8 +208,7 @@ impl Opened {
     /// What dbt builds and this does not: models left out silently would look built.
     pub(super) fn tell_passed_over(&self) {
         let passed_over: Vec<_> = self
-            .session
-            .diagnostics()
+            .read()
             .into_iter()
             .filter(|d| {
                 d.severity == Severity::Info
@@ -288,6 +297,10 @@ impl Opened {
         options.event_time_end = moment("--event-time-end", &running.event_time_end)?;
         options.facts.full_refresh = running.full_refresh;
         options.empty = running.empty;
+        options.facts.empty = running.empty;
+        if let Some(text) = &running.sample {
+            options.facts.sample = Some(sample(text, self.started)?);
+        }
         options.store_failures = running.store_failures;
         options.facts.store_failures = running.store_failures;
         Ok(options)
@@ -356,6 +369,54 @@ impl Opened {
         }
         statements
     }
+}
+
+/// The variables of the environment that YAML files name. Secrets are for profiles alone.
+fn named_variables(session: &Session) -> BTreeMap<String, String> {
+    let files = FileSet::get(&session.db).files(&session.db);
+    let texts = files
+        .iter()
+        .filter(|(path, _)| path.ends_with(".yml") || path.ends_with(".yaml"))
+        .map(|(_, file)| file.text(&session.db));
+    let names = texts.flat_map(|text| {
+        text.split("env_var(").skip(1).filter_map(|call| {
+            let call = call.trim_start();
+            let quote = call.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
+            call.get(1..)?.split(quote).next()
+        })
+    });
+    names
+        .filter(|name| !name.starts_with("DBT_ENV_SECRET"))
+        .filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)))
+        .collect()
+}
+
+/// The period of `--sample`.
+fn sample(text: &str, now: Moment) -> Result<Batch, Failure> {
+    let wrong = || {
+        Failure::new(format!("`--sample` is no period: `{text}`"))
+            .help("write e.g. `3 days`, or `{start: 2024-01-01, end: 2024-02-01}`")
+    };
+    let window = if text.trim_start().starts_with('{') {
+        let map = yaml_mapping("--sample", text)?;
+        let moment = |key: &str| {
+            let text = map.get(key).and_then(Value::as_str);
+            text.and_then(Moment::parse).ok_or_else(wrong)
+        };
+        (moment("start")?, moment("end")?)
+    } else {
+        let mut words = text.split_whitespace();
+        let (Some(count), Some(unit), None) = (words.next(), words.next(), words.next()) else {
+            return Err(wrong());
+        };
+        let count: i64 = count.parse().map_err(|_| wrong())?;
+        let start = now.before(count, unit.to_lowercase().trim_end_matches('s'));
+        (start.ok_or_else(wrong)?, now)
+    };
+    Ok(Batch {
+        start: window.0.rfc3339(),
+        end: window.1.rfc3339(),
+    })
 }
 
 /// What dbt finds out when the node runs: the database refuses it, or its contract does.

@@ -59,7 +59,10 @@ pub fn check_file(db: &dyn Db, file: SourceFile) -> Vec<Finding> {
         ),
         DocumentKind::Python => python::check_file(db, file, &mut findings),
         DocumentKind::Other => project::check_stray(db, file, &mut findings),
-        _ => crate::models::check_dbt_file(db, file, kind, &mut findings),
+        _ => {
+            let depth = crate::models::Depth::All;
+            crate::models::check_dbt_file(db, file, kind, depth, &mut findings);
+        }
     }
     findings
 }

@@ -180,6 +180,9 @@ pub(super) fn call(
         "env_var" => {
             let name = args.need(0, "name", path)?;
             session.changes();
+            if let Some(value) = session.facts.env.get(&name) {
+                return Ok(Value::from(value.as_str()));
+            }
             match args.text(1, "default") {
                 Some(default) => Value::from(default),
                 None if session.assumes(&Assumed::Env(name.clone())) => Value::from(""),
@@ -474,12 +477,14 @@ fn source(session: &Arc<Session>, args: &Args) -> Result<Value, Error> {
             return Ok(Value::from_object(Relation::cte(name.clone())));
         }
         return match running.world.sources.get(&key) {
-            Some((found, text)) => {
-                let relation = session.relation(found.clone());
-                Ok(Value::from_object(match text {
+            Some(found) => {
+                let relation = session.relation(found.relation.clone());
+                let relation = match &found.location {
                     Some(text) => relation.written_as(text.clone()),
                     None => relation,
-                }))
+                };
+                let relation = narrowed(running, relation, found.event_time.as_deref());
+                Ok(Value::from_object(relation))
             }
             None => Err(session.stop(Stop::Source(key))),
         };
@@ -510,19 +515,7 @@ fn live_reference(
     Ok(match &found.resolved {
         Resolved::Relation(name) => {
             let relation = session.relation(name.clone());
-            match (&running.batch, &found.event_time) {
-                // A microbatch reads the rows of its period only.
-                (Some(batch), Some(column)) => {
-                    let text = format!(
-                        "(select * from {} where {column} >= '{}' and {column} < '{}')",
-                        relation.sql(),
-                        modules::datetime::sql_text(&batch.start),
-                        modules::datetime::sql_text(&batch.end)
-                    );
-                    Value::from_object(relation.written_as(text))
-                }
-                _ => Value::from_object(relation),
-            }
+            Value::from_object(narrowed(running, relation, found.event_time.as_deref()))
         }
         Resolved::Ephemeral(name) => {
             let mut log = session.log();
@@ -536,6 +529,42 @@ fn live_reference(
         }
         Resolved::Unknown { .. } => return Err(session.stop(Stop::Ref(key))),
     })
+}
+
+/// A relation of which a run reads no rows, or those of a period: a microbatch, or a sample.
+fn narrowed(running: &live::Live, relation: Relation, event_time: Option<&str>) -> Relation {
+    let mut text = None;
+    if running.run.empty {
+        text = Some(format!(
+            "(select * from {} where false limit 0)",
+            relation.sql()
+        ));
+    }
+    let sample = running.run.sample.as_ref();
+    let period = match (&running.batch, sample) {
+        // Texts of one form, so their order is that of the moments.
+        (Some(batch), Some(sample)) => Some((
+            (&batch.start).max(&sample.start),
+            (&batch.end).min(&sample.end),
+        )),
+        (Some(batch), None) => Some((&batch.start, &batch.end)),
+        (None, Some(sample)) => Some((&sample.start, &sample.end)),
+        (None, None) => None,
+    };
+    if let (Some((start, end)), Some(column)) = (period, event_time) {
+        let read = text.unwrap_or_else(|| relation.sql());
+        let (start, end) = (
+            modules::datetime::sql_text(start),
+            modules::datetime::sql_text(end),
+        );
+        text = Some(format!(
+            "(select * from {read} where {column} >= '{start}' and {column} < '{end}')"
+        ));
+    }
+    match text {
+        Some(text) => relation.written_as(text),
+        None => relation,
+    }
 }
 
 // What the second mapping has not, by key.

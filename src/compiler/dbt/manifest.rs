@@ -48,6 +48,19 @@ fn place(relation: Option<&RelationName>, database: &str) -> (Json, Json, Json) 
     }
 }
 
+/// The names behind what a node depends on.
+fn refs(depends_on: &[String]) -> Vec<Json> {
+    let named = depends_on.iter().filter_map(|id| {
+        let mut parts = id.splitn(4, '.');
+        let kind = parts.next()?;
+        let (_, name) = (parts.next()?, parts.next()?);
+        let version = parts.next().map(|v| v.trim_start_matches('v'));
+        let is_node = matches!(kind, "model" | "seed" | "snapshot");
+        is_node.then(|| json!({"name": name, "package": null, "version": version}))
+    });
+    named.collect()
+}
+
 /// dbt's `model` of a node.
 pub(crate) fn node_value(node: &Node, database: &str) -> Json {
     let (database, schema, alias) = place(node.relation.as_ref(), database);
@@ -68,6 +81,7 @@ pub(crate) fn node_value(node: &Node, database: &str) -> Json {
         "description": node.description.as_deref().unwrap_or(""),
         "columns": columns(&node.columns),
         "depends_on": {"nodes": node.depends_on, "macros": []},
+        "refs": refs(&node.depends_on),
         "config": config,
         "language": "sql",
         "compiled_code": node.compiled_sql,
@@ -147,21 +161,19 @@ pub(crate) fn graph_value(graph: &DbtGraph, database: &str) -> Json {
         .map(|node| (node.unique_id.clone(), node_value(node, database)))
         .collect();
     let mut nodes = nodes;
-    for (when, hooks) in [
-        ("on-run-start", &graph.on_run_start),
-        ("on-run-end", &graph.on_run_end),
-    ] {
-        for (i, sql) in hooks.iter().enumerate() {
-            let name = format!("{}-{when}-{i}", graph.project);
-            let id = format!("operation.{}.{name}", graph.project);
+    for hook in graph.hooks() {
+        let (package, when, i, sql) = (&hook.package, hook.when(), hook.index, &hook.sql);
+        {
+            let name = format!("{package}-{when}-{i}");
+            let id = format!("operation.{package}.{name}");
             let value = json!({
                 "unique_id": id,
                 "name": name,
                 "resource_type": "operation",
-                "package_name": graph.project,
+                "package_name": package,
                 "path": format!("hooks/{name}.sql"),
                 "original_file_path": "./dbt_project.yml",
-                "fqn": [graph.project, "hooks", name],
+                "fqn": [package, "hooks", name],
                 "alias": name,
                 "tags": [when],
                 "depends_on": {"nodes": [], "macros": []},

@@ -117,6 +117,7 @@ fn render_text(text: &str, context: &ProfileContext) -> Result<Json, String> {
         macros: MacroSet::new("", &[], Vec::new()),
         model: Json::Null,
         extra: BTreeMap::new(),
+        env: BTreeMap::new(),
         parsing: false,
     };
     let session = Session::new(Arc::new(facts), Known::default());

@@ -185,6 +185,7 @@ impl Work<'_> {
             macros: input.macros.clone(),
             model: self.model(),
             extra: input.extra.clone(),
+            env: BTreeMap::new(),
             parsing: self.parsing,
         });
         let mut known = self.literal_names();

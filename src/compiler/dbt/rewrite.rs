@@ -63,7 +63,8 @@ pub(super) fn rewrite(text: &str) -> Option<Rewritten> {
     let calls = text.contains("endcall");
     let masked = text.contains("{%").then(|| for_parser(text));
     let masked = masked.filter(|masked| masked.len() == text.len() && masked != text);
-    if !mutable && !formats && !dates && !looped && !calls && masked.is_none() {
+    let defaults = text.contains("macro ") && text.contains('=');
+    if !mutable && !formats && !dates && !looped && !calls && !defaults && masked.is_none() {
         return None;
     }
     let mut edits = Vec::new();
@@ -84,7 +85,10 @@ pub(super) fn rewrite(text: &str) -> Option<Rewritten> {
                 edits.push(Edit::insert(end, ")".to_owned()));
             }
         }
-        ast::Stmt::Macro(found) => local.push(found.name.to_owned()),
+        ast::Stmt::Macro(found) => {
+            local.push(found.name.to_owned());
+            late_defaults(text, found, &mut edits);
+        }
         ast::Stmt::CallBlock(found) if !found.macro_decl.args.is_empty() => {
             let name = match &found.call.expr {
                 ast::Expr::Var(var) => var.id.to_owned(),
@@ -153,6 +157,72 @@ fn statements(text: &str, masked: &str, edits: &mut Vec<Edit>) {
             _ => {}
         }
     }
+}
+
+// A default may name an argument before it, which the engine does not know yet: it is set in the body then.
+fn late_defaults(text: &str, found: &ast::Macro<'_>, edits: &mut Vec<Edit>) {
+    let names: Vec<&str> = found
+        .args
+        .iter()
+        .filter_map(|arg| match arg {
+            ast::Expr::Var(var) => Some(var.id),
+            _ => None,
+        })
+        .collect();
+    let first = found.args.len().saturating_sub(found.defaults.len());
+    let mut body = String::new();
+    let mut last = 0;
+    for (arg, default) in found.args.iter().skip(first).zip(&found.defaults) {
+        let (arg_at, at) = (span_range(arg.span()), span_range(default.span()));
+        let (Some(name), Some(written)) = (
+            text.get(arg_at.start as usize..arg_at.end as usize),
+            text.get(at.start as usize..at.end as usize),
+        ) else {
+            return;
+        };
+        last = at.end as usize;
+        if !mentions(written, &names) {
+            continue;
+        }
+        let start = arg_at.end as usize;
+        edits.push(Edit {
+            at: start,
+            removed: last - start,
+            inserted: String::new(),
+        });
+        body.push_str(&format!(
+            "{{% set {name} = ({written}) if {name} is undefined else {name} %}}"
+        ));
+    }
+    let Some(end) = text.get(last..).and_then(|rest| rest.find("%}")) else {
+        return;
+    };
+    let end = last + end + 2;
+    if body.is_empty() {
+        return;
+    }
+    if text.get(..end).is_some_and(|head| head.ends_with("-%}")) {
+        body.truncate(body.len() - 2);
+        body.push_str("-%}");
+    }
+    edits.push(Edit::insert(end, body));
+}
+
+// Whether an expression names one of these outside its texts.
+fn mentions(expression: &str, names: &[&str]) -> bool {
+    let mut outside = String::new();
+    let mut open = None;
+    for c in expression.chars() {
+        match open {
+            Some(quote) if c == quote => open = None,
+            Some(_) => {}
+            None if c == '\'' || c == '"' => open = Some(c),
+            None => outside.push(c),
+        }
+    }
+    outside
+        .split(|c: char| c != '_' && c != '.' && !c.is_alphanumeric())
+        .any(|word| names.contains(&word.split('.').next().unwrap_or_default()))
 }
 
 // `call(x) each(list)` becomes `call(x) each(list, __body="{% macro __caller(x) %}…{% endmacro %}")`.

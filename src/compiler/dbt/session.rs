@@ -40,6 +40,8 @@ pub(super) struct Facts {
     pub(super) model: Json,
     /// Further names, such as the arguments of a test.
     pub(super) extra: BTreeMap<String, Json>,
+    /// Variables of the environment that are known.
+    pub(super) env: BTreeMap<String, String>,
     /// Only configuration and references are wanted, as in dbt's first reading: `execute` is false.
     pub(super) parsing: bool,
 }

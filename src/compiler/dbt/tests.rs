@@ -53,6 +53,7 @@ pub struct TestInput<'a> {
     pub vars: &'a Map<String, Json>,
     pub target: &'a Target,
     pub macros: &'a MacroSet,
+    pub env: &'a BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -667,6 +668,7 @@ fn yaml_context(input: &TestInput<'_>) -> YamlContext {
         vars: input.vars.clone(),
         target: input.target.clone(),
         macros: input.macros.clone(),
+        env: input.env.clone(),
     }
 }
 

@@ -54,6 +54,7 @@ fn compile_all(text: &str) -> Vec<CompiledTest> {
             project: &project,
             vars: &vars,
             target: &Target::default(),
+            env: &Default::default(),
             macros: &macros,
         };
         compile_generic(&input, &World)

@@ -58,6 +58,8 @@ pub struct YamlContext {
     pub vars: Map<String, Json>,
     pub target: Target,
     pub macros: MacroSet,
+    /// Variables of the environment; those that are not here have their defaults.
+    pub env: BTreeMap<String, String>,
 }
 
 /// Renders the Jinja in every text of `value`, keeping the kinds of values as dbt does: a text that is
@@ -76,6 +78,7 @@ pub fn render_yaml(value: &Json, context: &YamlContext, pointer: &str) -> (Json,
         macros: context.macros.clone(),
         model: Json::Null,
         extra: BTreeMap::new(),
+        env: context.env.clone(),
         parsing: false,
     });
     let rendered = walk(value, &facts, pointer, &mut problems);
@@ -271,6 +274,7 @@ pub fn custom_name(
         macros: context.macros.clone(),
         model: node.clone(),
         extra,
+        env: context.env.clone(),
         parsing: false,
     });
     let text = format!("{{{{ {macro_name}(__custom, __node) }}}}");
@@ -311,6 +315,7 @@ mod tests {
             },
             target: Target::default(),
             macros: MacroSet::new("shop", &[], vec![file]),
+            env: BTreeMap::new(),
         }
     }
 

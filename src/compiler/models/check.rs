@@ -5,7 +5,7 @@ use mxcp_base::{Code, Severity, SourceFile, codes};
 use super::data_tests::test_problems;
 use super::hooks::{check_form, check_hooks, check_run_hooks};
 use super::index::{
-    dbt_project, macro_files, model_files, node_name, properties, ref_index, seed_files,
+    dbt_project, find_node, macro_files, model_files, node_name, properties, ref_index, seed_files,
     untyped_nodes,
 };
 use super::node::{
@@ -14,7 +14,7 @@ use super::node::{
 };
 use super::packages::{package_of, packages};
 use super::places::{config_anchor, start};
-use super::promises::{check_columns, check_config};
+use super::promises::{check_choices, check_columns, check_config};
 use super::readers::readers;
 use super::schema::{bind_model, model_schema};
 use super::seeds::check_seed;
@@ -49,10 +49,19 @@ fn finding(db: &dyn Db, file: SourceFile, problem: &Problem) -> Finding {
     finding
 }
 
+/// How much is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// What dbt finds when it reads the project: the engine is not asked.
+    Reading,
+    All,
+}
+
 pub fn check_dbt_file(
     db: &dyn Db,
     file: SourceFile,
     kind: DocumentKind,
+    depth: Depth,
     findings: &mut Vec<Finding>,
 ) {
     // What is wrong with a package is reported where it stops a node of the project.
@@ -64,14 +73,18 @@ pub fn check_dbt_file(
             check_yaml(db, file, Schema::DbtProject, findings);
             if let Some(project) = dbt_project(db) {
                 findings.extend(project.problems.iter().map(|p| finding(db, file, p)));
-                findings.extend(unused_config(db).iter().map(|p| finding(db, file, p)));
-                check_run_hooks(db, file, findings);
+                if depth == Depth::All {
+                    findings.extend(unused_config(db).iter().map(|p| finding(db, file, p)));
+                    check_run_hooks(db, file, findings);
+                }
             }
         }
-        DocumentKind::DbtProperties => check_properties(db, file, findings),
-        DocumentKind::DbtModel => check_model(db, file, findings),
-        DocumentKind::DbtTest if is_enabled(db, file) => check_template(db, file, findings),
-        DocumentKind::DbtSeed => {
+        DocumentKind::DbtProperties => check_properties(db, file, depth, findings),
+        DocumentKind::DbtModel => check_model(db, file, depth, findings),
+        DocumentKind::DbtTest if is_enabled(db, file) => {
+            check_template(db, file, depth, findings);
+        }
+        DocumentKind::DbtSeed if depth == Depth::All => {
             check_seed(db, file, findings);
         }
         DocumentKind::DbtMacro => {
@@ -82,7 +95,7 @@ pub fn check_dbt_file(
     }
 }
 
-fn check_model(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
+fn check_model(db: &dyn Db, file: SourceFile, depth: Depth, findings: &mut Vec<Finding>) {
     let (config, problems) = node_config(db, file);
     if !config.enabled {
         return;
@@ -113,12 +126,18 @@ fn check_model(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
         }
         findings.push(finding);
     }
-    check_config_keys(db, file, findings);
-    check_hooks(db, file, findings);
-    check_form(db, file, findings);
-    check_config(db, file, findings);
+    check_choices(db, file, findings);
+    if depth == Depth::All {
+        check_config_keys(db, file, findings);
+        check_hooks(db, file, findings);
+        check_form(db, file, findings);
+        check_config(db, file, findings);
+    }
     let before = findings.len();
-    check_template(db, file, findings);
+    check_template(db, file, depth, findings);
+    if depth == Depth::Reading {
+        return;
+    }
     if findings.len() > before {
         let readers = readers(db, file);
         if let Some(first) = findings.get_mut(before).filter(|f| f.is_error()) {
@@ -186,7 +205,7 @@ fn check_database(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
 }
 
 /// Rendering and binding, with SQL errors mapped back to the template.
-fn check_template(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
+fn check_template(db: &dyn Db, file: SourceFile, depth: Depth, findings: &mut Vec<Finding>) {
     let rendered = render_model(db, file);
     // A macro of a file that does not parse is reported there.
     let problems = rendered
@@ -207,6 +226,10 @@ fn check_template(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
         .help("it is compiled when it runs; what reads it is not checked against its columns");
         finding.severity = Some(Severity::Info);
         findings.push(finding);
+    }
+    findings.extend(private_references(db, file));
+    if depth == Depth::Reading {
+        return;
     }
     if let Some(Bound::Failed { errors, missing }) = bind_model(db, file) {
         // Mapping first keeps `sql_errors` unaware of templates.
@@ -231,6 +254,38 @@ fn check_template(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
         }
         findings.extend(found);
     }
+}
+
+/// Models that only their group may read, and this is none of it.
+fn private_references(db: &dyn Db, file: SourceFile) -> Vec<Finding> {
+    let setting = |file: SourceFile, key: &str| {
+        let value = node_config(db, file).0.raw.get(key);
+        value.and_then(serde_json::Value::as_str).map(str::to_owned)
+    };
+    let own = setting(file, "group");
+    let refs = &render_model(db, file).refs;
+    refs.iter()
+        .filter_map(|used| {
+            let target = find_node(db, used.package.as_deref(), &used.name)?;
+            let group = setting(target, "group");
+            let private = setting(target, "access").as_deref() == Some("private");
+            if !private || (group.is_some() && group == own) {
+                return None;
+            }
+            let range = mxcp_base::TextRange::new(used.range.start.into(), used.range.end.into());
+            let group = group.map_or_else(String::new, |group| format!(" of the group `{group}`"));
+            let finding = Finding::new(
+                codes::MX0432,
+                format!("the model `{}` is private{group}", used.name),
+                Anchor::text(file, range),
+            );
+            Some(
+                finding.help(
+                    "put this node into the same group, or make the model `access: protected`",
+                ),
+            )
+        })
+        .collect()
 }
 
 fn names_broken_macro(db: &dyn Db, problem: &Problem) -> bool {
@@ -261,13 +316,13 @@ fn dynamic_anchor(file: SourceFile, text: &str, reason: &str) -> Anchor {
     }
 }
 
-fn check_properties(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
+fn check_properties(db: &dyn Db, file: SourceFile, depth: Depth, findings: &mut Vec<Finding>) {
     check_yaml(db, file, Schema::DbtProperties, findings);
     let (entries, problems) = properties(db, file);
     findings.extend(problems.iter().map(|p| finding(db, file, p)));
     let misspelt = misspelt_keys(parse_yaml(db, file));
     findings.extend(misspelt.iter().map(|p| finding(db, file, p)));
-    check_unit_tests(db, file, findings);
+    check_unit_tests(db, file, depth, findings);
     let index = ref_index(db);
     let files: Vec<SourceFile> = model_files(db)
         .iter()
@@ -282,7 +337,7 @@ fn check_properties(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) 
                     nodes.push(*node);
                 }
                 if let Some(all) = node_properties(db, *node) {
-                    check_node_properties(db, file, *node, all, findings);
+                    check_node_properties(db, file, *node, all, depth, findings);
                 }
             } else if !files.iter().any(|f| node_name(db, *f) == entry.name)
                 && !untyped_nodes(db).contains_key(&entry.name)
@@ -316,7 +371,7 @@ fn check_properties(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) 
                         if at.starts_with(pointer) || pointer.starts_with(at.trim_end_matches("/name")))
             })
         };
-        check_tests(db, file, node, &broken, findings);
+        check_tests(db, file, node, depth, &broken, findings);
     }
 }
 
@@ -326,6 +381,7 @@ fn check_node_properties(
     file: SourceFile,
     node: SourceFile,
     all: &NodeProperties,
+    depth: Depth,
     findings: &mut Vec<Finding>,
 ) {
     let here = |part: usize| all.parts.get(part) == Some(&file);
@@ -335,6 +391,10 @@ fn check_node_properties(
         .filter(|(part, _)| here(*part))
         .map(|(_, problem)| finding(db, file, problem))
         .collect();
+    if depth == Depth::Reading {
+        findings.extend(found);
+        return;
+    }
     if let RelationSchema::Known(columns) = model_schema(db, node) {
         if let Some(Bound::Columns { columns, .. }) = bind_model_if_model(db, node) {
             found.extend(

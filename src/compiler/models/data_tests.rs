@@ -25,6 +25,7 @@ use crate::dbt::problem::code;
 use crate::dbt::tests::{CompiledTest, TestInput, Tested, compile_generic, compile_singular};
 use crate::dbt::values::{custom_name, render_yaml};
 use crate::documents::{DocumentKind, document_kind};
+use crate::inputs::dbt_inputs;
 
 /// A compiled generic test and where it is declared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,6 +104,7 @@ fn generic(
         vars: &vars_of(db, &own.name),
         target: &target(db),
         macros: macro_set(db),
+        env: &dbt_inputs(db).env,
     };
     Some(compile_generic(&input, &Names { db }))
 }
@@ -273,7 +275,10 @@ fn test_node(db: &dyn Db, file: SourceFile, test: &CompiledTest) -> Node {
             false => inline_ephemeral(db, &test.sql, &parents),
         },
         columns: Vec::new(),
-        meta: BTreeMap::new(),
+        meta: match test.config.get("meta") {
+            Some(serde_json::Value::Object(meta)) => meta.clone().into_iter().collect(),
+            _ => BTreeMap::new(),
+        },
         config: crate::dbt::printed(&test.config, crate::dbt::Resource::Test),
         live: test.live || unknown,
         digest: Digest::of(test.sql.as_bytes()),

@@ -36,6 +36,10 @@ pub(super) fn docs(db: &dyn Db) -> BTreeMap<String, String> {
 
 /// A description with its Jinja rendered, `{{ doc('name') }}` above all.
 pub(super) fn described(db: &dyn Db, path: &str, text: &str) -> String {
+    rendered(db, path, text, true)
+}
+
+fn rendered(db: &dyn Db, path: &str, text: &str, with_docs: bool) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some(start) = rest.find("{{") {
@@ -49,8 +53,9 @@ pub(super) fn described(db: &dyn Db, path: &str, text: &str) -> String {
                 .map(str::to_owned)
         });
         out.push_str(rest.get(..start).unwrap_or(""));
-        match name.and_then(|name| docs(db).get(&name)) {
-            Some(block) => out.push_str(block),
+        let block = name.filter(|_| with_docs);
+        match block.and_then(|name| docs(db).get(&name)) {
+            Some(block) => out.push_str(&rendered(db, path, block, false)),
             None => {
                 let context = yaml_context_of(db, path);
                 match render_yaml(&whole.into(), &context, "").0 {

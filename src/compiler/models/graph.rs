@@ -1,7 +1,9 @@
 //! The dbt layer as compiled nodes, ready to be run.
 
 use mxcp_artifact::Digest;
-use mxcp_artifact::dbt::{Constraint, DbtGraph, ModelSpec, Node, NodeSpec, SeedSpec, Version};
+use mxcp_artifact::dbt::{
+    Constraint, DbtGraph, ModelSpec, Node, NodeSpec, PackageHook, SeedSpec, Version,
+};
 use mxcp_base::{SourceFile, paths};
 
 use super::compile::{compiled, dependencies, inline_ephemeral, unique_id, version};
@@ -12,7 +14,7 @@ use super::node::{
     Names, fqn, is_enabled, is_ephemeral, materialization, mentions, node_config, node_properties,
     node_relation, resource, target, vars_of,
 };
-use super::packages::package_name;
+use super::packages::{installed, package_name};
 use super::python_models::python_files;
 use super::schema::seed_columns;
 use super::snapshots::{Snapshot, snapshots};
@@ -49,8 +51,26 @@ pub fn dbt_graph(db: &dyn Db) -> DbtGraph {
         exposures: exposures(db),
         on_run_start: project.def.on_run_start.clone(),
         on_run_end: project.def.on_run_end.clone(),
+        package_hooks: package_hooks(db),
         selectors: selectors(db),
     }
+}
+
+fn package_hooks(db: &dyn Db) -> Vec<PackageHook> {
+    let mut found = Vec::new();
+    for package in installed(db) {
+        let def = &package.def;
+        for (at_end, hooks) in [(false, &def.on_run_start), (true, &def.on_run_end)] {
+            found.extend(hooks.iter().enumerate().map(|(index, sql)| PackageHook {
+                package: def.name.clone(),
+                index,
+                at_end,
+                sql: sql.clone(),
+            }));
+        }
+    }
+    found.sort_by(|a, b| (&a.package, a.index).cmp(&(&b.package, b.index)));
+    found
 }
 
 /// Hooks as SQL, and whether only a run can tell it; `None` when one of them does not render.

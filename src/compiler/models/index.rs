@@ -51,6 +51,7 @@ pub(crate) fn collect_dbt_project(db: &dyn Db) -> Option<DbtProject> {
         vars: dbt_inputs(db).vars.clone(),
         target: target_of(db, def.profile.as_deref()),
         macros: MacroSet::empty(&def.name),
+        env: dbt_inputs(db).env.clone(),
     };
     for settings in [
         &mut def.models,

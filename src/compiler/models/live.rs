@@ -26,7 +26,7 @@ use crate::Db;
 use crate::dbt::Resolved;
 use crate::dbt::ephemeral::{EphemeralParent, cte_name, inject};
 use crate::dbt::live::{
-    Link, LiveRef, Output, Rendering, Replaced, World, evaluate, render_live, with_link,
+    Link, LiveRef, LiveSource, Output, Rendering, Replaced, World, evaluate, render_live, with_link,
 };
 use crate::dbt::manifest::{graph_value, node_value};
 use crate::dbt::unit_test::{Input, Rows, Typed, UnitTest, csv, expected_sql, fixture_sql};
@@ -196,8 +196,19 @@ impl LiveTemplates {
         let sources = source_index(db)
             .iter()
             .map(|(key, relation)| {
-                let text = external(db, &key.0, &key.1);
-                (key.clone(), (relation.clone(), text))
+                let declared = graph
+                    .sources
+                    .iter()
+                    .find(|s| s.source == key.0 && s.name == key.1);
+                let event_time = declared
+                    .and_then(|source| source.details.get("event_time"))
+                    .and_then(Json::as_str);
+                let found = LiveSource {
+                    relation: relation.clone(),
+                    location: external(db, &key.0, &key.1),
+                    event_time: event_time.map(str::to_owned),
+                };
+                (key.clone(), found)
             })
             .collect();
         let world = World {
@@ -340,7 +351,10 @@ impl LiveTemplates {
             Input::This => model.this.as_ref().map(RelationName::quoted),
             Input::Source(source, table) => {
                 let found = self.world.sources.get(&(source.clone(), table.clone()));
-                found.map(|(relation, text)| text.clone().unwrap_or_else(|| relation.quoted()))
+                found.map(|found| {
+                    let text = found.location.clone();
+                    text.unwrap_or_else(|| found.relation.quoted())
+                })
             }
             Input::Ref(package, node) => {
                 let key = (package.clone(), node.clone());
@@ -544,6 +558,22 @@ impl Templates for LiveTemplates {
         })
     }
 
+    fn render_in(
+        &self,
+        package: &str,
+        template: &str,
+        run: &RunFacts,
+        warehouse: &dyn Warehouse,
+    ) -> Result<String, String> {
+        let work = Rendering {
+            package: package.to_owned(),
+            ..self.project(run)
+        };
+        with_link(warehouse, |link| {
+            Ok(render_live(&self.world, &link, template, &work)?.text)
+        })
+    }
+
     fn call_macro(
         &self,
         name: &str,
@@ -556,13 +586,22 @@ impl Templates for LiveTemplates {
         if !name.split('.').all(is_name) {
             return Err(format!("`{name}` is no name of a macro"));
         }
-        let known = match name.split_once('.') {
-            Some((package, name)) => self.world.macros.contains(package, name),
-            None => self.world.macros.callable(&self.graph.project, name),
+        let macros = &self.world.macros;
+        let called = match name.split_once('.') {
+            Some((package, own)) => macros.contains(package, own).then(|| name.to_owned()),
+            None if macros.callable(&self.graph.project, name) => Some(name.to_owned()),
+            // dbt looks in every package.
+            None => {
+                let packages = macros.package_names();
+                let found = packages
+                    .iter()
+                    .find(|package| macros.contains(package, name));
+                found.map(|package| format!("{package}.{name}"))
+            }
         };
-        if !known {
+        let Some(name) = called else {
             return Err(format!("there is no macro `{name}`"));
-        }
+        };
         let mut work = self.project(run);
         let mut parts = Vec::new();
         for (argument, value) in arguments {

@@ -36,7 +36,7 @@ mod unused;
 mod values;
 pub(crate) mod versions;
 
-pub use check::check_dbt_file;
+pub use check::{Depth, check_dbt_file};
 pub use cycles::check_project;
 pub(crate) use cycles::is_on_loop;
 pub use data_tests::is_readable;
@@ -52,3 +52,4 @@ pub(crate) use marks::{column_marks, marks_exist, model_sql, source_marks, templ
 pub(crate) use node::{node_config, node_properties, render_model};
 pub use packages::in_package;
 pub use schema::model_schema;
+pub use snapshot_checks::check_snapshot_columns;

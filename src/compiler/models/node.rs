@@ -239,6 +239,7 @@ pub(crate) fn yaml_context_of(db: &dyn Db, path: &str) -> YamlContext {
         package,
         target: target(db),
         macros: macro_set(db).clone(),
+        env: dbt_inputs(db).env.clone(),
     }
 }
 

@@ -71,13 +71,16 @@ pub(crate) fn external(db: &dyn Db, source: &str, table: &str) -> Option<String>
 }
 
 fn location(source: &SourceProps, table: &SourceTable) -> Option<String> {
-    // The table's own settings outrank the source's, `config` outranks `meta`.
+    // `config` outranks `meta`, and within each the table's own settings outrank the source's.
     let mut known: Map<String, Json> = Map::new();
-    for layer in [&source.meta, &source.config, &table.meta, &table.config] {
-        if let Some(Json::Object(meta)) = layer.get("meta") {
+    for (meta, config) in [(&source.meta, &source.config), (&table.meta, &table.config)] {
+        known.extend(meta.clone());
+        if let Some(Json::Object(meta)) = config.get("meta") {
             known.extend(meta.clone());
         }
-        known.extend(layer.clone());
+    }
+    for config in [&source.config, &table.config] {
+        known.extend(config.clone());
     }
     let template = known.get("external_location")?.as_str()?.to_owned();
     let mut values: Vec<(String, String)> = known

@@ -23,7 +23,7 @@ const CHOICES: [(&str, &[&str]); 2] = [
     ("on_configuration_change", &["apply", "continue", "fail"]),
 ];
 
-pub(super) fn check_config(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
+pub(super) fn check_choices(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
     let config = &node_config(db, file).0;
     for (key, allowed) in CHOICES {
         let Some(Json::String(value)) = config.raw.get(key) else {
@@ -43,6 +43,10 @@ pub(super) fn check_config(db: &dyn Db, file: SourceFile, findings: &mut Vec<Fin
             );
         }
     }
+}
+
+pub(super) fn check_config(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
+    let config = &node_config(db, file).0;
     let RelationSchema::Known(columns) = super::schema::model_schema(db, file) else {
         return;
     };

@@ -16,24 +16,27 @@ use crate::dbt::RenderInput;
 use crate::finding::{Anchor, Finding};
 use crate::sql::{Bound, bind_text};
 
+/// Snapshots that dbt would refuse to take.
 pub(super) fn check_snapshots(db: &dyn Db, findings: &mut Vec<Finding>) {
-    for snapshot in snapshots(db).values() {
-        if package_of(db, snapshot.file.path(db)).is_some() {
-            continue;
+    for snapshot in own(db) {
+        if let Err(reason) = &snapshot.spec {
+            findings.push(
+                Finding::new(
+                    codes::MX0430,
+                    format!("the snapshot `{}` is left out: {reason}", snapshot.name),
+                    start(snapshot.file),
+                )
+                .help("say in its configuration how a changed row is told"),
+            );
         }
-        let spec = match &snapshot.spec {
-            Ok(spec) => spec,
-            Err(reason) => {
-                findings.push(
-                    Finding::new(
-                        codes::MX0430,
-                        format!("the snapshot `{}` is left out: {reason}", snapshot.name),
-                        start(snapshot.file),
-                    )
-                    .help("say in its configuration how a changed row is told"),
-                );
-                continue;
-            }
+    }
+}
+
+/// Columns that a snapshot's configuration names and its query does not give.
+pub fn check_snapshot_columns(db: &dyn Db, findings: &mut Vec<Finding>) {
+    for snapshot in own(db) {
+        let Ok(spec) = &snapshot.spec else {
+            continue;
         };
         let Some(columns) = columns(db, snapshot) else {
             continue;
@@ -45,13 +48,18 @@ pub(super) fn check_snapshots(db: &dyn Db, findings: &mut Vec<Finding>) {
             SnapshotStrategy::Check { columns } => {
                 named.extend(columns.iter().map(|name| ("check_cols", &**name)));
             }
-            #[allow(unreachable_patterns)]
-            _ => {}
         }
         for (key, name) in named {
             findings.extend(unknown(db, snapshot, &columns, key, name));
         }
     }
+}
+
+/// The snapshots of the project itself.
+fn own(db: &dyn Db) -> impl Iterator<Item = &Snapshot> {
+    snapshots(db)
+        .values()
+        .filter(|snapshot| package_of(db, snapshot.file.path(db)).is_none())
 }
 
 /// The columns of a snapshot's query; `None` when they are not known.

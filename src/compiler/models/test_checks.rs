@@ -4,6 +4,7 @@ use mxcp_artifact::{Column, SqlType};
 use mxcp_base::{Severity, SourceFile, codes};
 use serde_json::Value as Json;
 
+use super::check::Depth;
 use super::data_tests::{DeclaredTest, node_tests};
 use super::index::{ref_index, source_index};
 use super::node::node_properties;
@@ -21,14 +22,19 @@ pub(super) fn check_tests(
     db: &dyn Db,
     file: SourceFile,
     node: SourceFile,
+    depth: Depth,
     broken: &dyn Fn(&str) -> bool,
     findings: &mut Vec<Finding>,
 ) {
     let Some(all) = node_properties(db, node) else {
         return;
     };
-    let RelationSchema::Known(columns) = model_schema(db, node) else {
-        return;
+    let columns = match depth {
+        Depth::Reading => None,
+        Depth::All => match model_schema(db, node) {
+            RelationSchema::Known(columns) => Some(columns),
+            _ => None,
+        },
     };
     let compiled = node_tests(db, node);
     let mut seen: Vec<&str> = Vec::new();
@@ -52,7 +58,9 @@ pub(super) fn check_tests(
         if !declared.test.problems.is_empty() || broken(&test.place.pointer) {
             continue;
         }
-        check_one(db, file, test, declared, columns, findings);
+        if let Some(columns) = columns {
+            check_one(db, file, test, declared, columns, findings);
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use mxcp_base::{SourceFile, codes, suggest};
 use mxcp_syntax::jinja;
 use mxcp_syntax::yaml::{Node, join_pointer};
 
+use super::check::Depth;
 use super::index::{ref_index, untyped_nodes};
 use super::node::render_model;
 use super::schema::model_schema;
@@ -12,7 +13,12 @@ use crate::documents::parse_yaml;
 use crate::finding::{Anchor, Finding};
 use crate::relations::RelationSchema;
 
-pub(super) fn check_unit_tests(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
+pub(super) fn check_unit_tests(
+    db: &dyn Db,
+    file: SourceFile,
+    depth: Depth,
+    findings: &mut Vec<Finding>,
+) {
     let yaml = parse_yaml(db, file);
     let tests = yaml
         .lookup("unit_tests")
@@ -35,6 +41,7 @@ pub(super) fn check_unit_tests(db: &dyn Db, file: SourceFile, findings: &mut Vec
             let name = call.and_then(|c| c.str_arg(c.args.len().saturating_sub(1)));
             if let Some(name) = name
                 && let Some(node) = node(db, file, name, &format!("{pointer}/input"), findings)
+                && depth == Depth::All
             {
                 if let Some(finding) = unread(db, file, known, node, (model, name), &pointer) {
                     findings.push(finding);
@@ -43,7 +50,7 @@ pub(super) fn check_unit_tests(db: &dyn Db, file: SourceFile, findings: &mut Vec
                 rows(db, file, input, &pointer, (name, node), findings);
             }
         }
-        if let (Some(expect), Some(node)) = (test.get("expect"), known) {
+        if let (Some(expect), Some(node), Depth::All) = (test.get("expect"), known, depth) {
             rows(
                 db,
                 file,

@@ -50,13 +50,9 @@ pub(crate) fn load(
         .around(|| {
             run.relations.drop(connection, &built)?;
             connection.execute_batch(&create)?;
-            let rows = if run.options.empty {
-                0
-            } else {
-                connection
-                    .execute(&copy, [])
-                    .map_err(|error| bad_row(error, node))?
-            };
+            let rows = connection
+                .execute(&copy, [])
+                .map_err(|error| bad_row(error, node))?;
             take_place(connection, run.relations, &built, target)?;
             job.persist_docs("table", target)?;
             Ok(rows)

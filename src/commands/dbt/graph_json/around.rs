@@ -10,14 +10,10 @@ use crate::commands::dbt::sha256;
 impl Writer<'_> {
     /// The statements around a run are nodes for dbt.
     pub(super) fn operations(&self) -> Vec<(String, Value)> {
-        let hooks = [
-            ("on-run-start", &self.graph.on_run_start),
-            ("on-run-end", &self.graph.on_run_end),
-        ];
-        let project = &self.graph.project;
         let mut found = Vec::new();
-        for (when, hooks) in hooks {
-            for (i, sql) in hooks.iter().enumerate() {
+        for hook in self.graph.hooks() {
+            let (project, when, i, sql) = (&hook.package, hook.when(), hook.index, &hook.sql);
+            {
                 let name = format!("{project}-{when}-{i}");
                 let id = format!("operation.{project}.{name}");
                 let value = json!({

@@ -216,3 +216,20 @@
     {{ 'limit ' ~ limit if limit }}
   ) dbt_internal_test
 {%- endmacro %}
+
+{# A query with parameters: what reads it writes parentheses behind its name. #}
+{% materialization table_function, adapter='duckdb' %}
+  {% set function = api.Relation.create(database=this.database, schema=this.schema, identifier=this.identifier, type='view') %}
+  {% set parameters = config.get('parameters') or [] %}
+  {% if parameters is string or parameters is number %}{% set parameters = [parameters] %}{% endif %}
+  {{ run_hooks(pre_hooks, inside_transaction=false) }}
+  {{ run_hooks(pre_hooks, inside_transaction=true) }}
+  {% call statement('main') %}
+    create or replace function {{ function.include(database=false) }}({{ parameters | join(', ') }}) as table (
+{{ sql }});
+  {% endcall %}
+  {{ run_hooks(post_hooks, inside_transaction=true) }}
+  {{ adapter.commit() }}
+  {{ run_hooks(post_hooks, inside_transaction=false) }}
+  {{ return({'relations': [function]}) }}
+{% endmaterialization %}

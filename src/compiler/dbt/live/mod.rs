@@ -52,6 +52,15 @@ pub(crate) struct LiveRef {
     pub(crate) event_time: Option<String>,
 }
 
+/// What a `source` leads to during a run.
+#[derive(Clone, Debug)]
+pub(crate) struct LiveSource {
+    pub(crate) relation: RelationName,
+    /// The text that stands for it where it is read elsewhere.
+    pub(crate) location: Option<String>,
+    pub(crate) event_time: Option<String>,
+}
+
 /// The project as templates of a run see it.
 #[derive(Debug)]
 pub(crate) struct World {
@@ -61,8 +70,7 @@ pub(crate) struct World {
     pub(crate) vars: BTreeMap<String, Map<String, Json>>,
     /// By package and name; without a package, what a bare name means in any.
     pub(crate) refs: BTreeMap<RefKey, LiveRef>,
-    /// With the text that stands for the source where it is read elsewhere.
-    pub(crate) sources: BTreeMap<SourceKey, (RelationName, Option<String>)>,
+    pub(crate) sources: BTreeMap<SourceKey, LiveSource>,
     /// dbt's `graph`.
     pub(crate) graph: OnceLock<Json>,
     pub(crate) docs: BTreeMap<String, String>,

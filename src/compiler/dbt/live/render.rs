@@ -62,6 +62,7 @@ fn session(world: &Arc<World>, link: &Arc<Link>, work: &Rendering) -> Result<Arc
         macros: world.macros.clone(),
         model: work.model.clone(),
         extra: work.extra.clone(),
+        env: BTreeMap::new(),
         parsing: false,
     };
     let live = Live {
