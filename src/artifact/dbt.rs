@@ -322,6 +322,8 @@ pub struct UnitTestSpec {
     pub model: String,
 }
 
+// Most nodes are models: a box would only cost.
+#[expect(clippy::large_enum_variant)]
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NodeSpec {
