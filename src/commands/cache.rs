@@ -125,7 +125,7 @@ impl Memory for Cache {
     fn recall(&self, name: &Digest) -> Option<String> {
         let name = short(name);
         let mut guard = self.state();
-        let State { text, old, new } = &mut *guard;
+        let State { text, old, new, .. } = &mut *guard;
         if let Some(answer) = new.get(name) {
             return Some(answer.clone());
         }

@@ -151,7 +151,7 @@ impl Analysis {
         {
             return Ok(known.clone());
         }
-        let found = self.with(|db| project_diagnostics(db))?;
+        let found = self.with(project_diagnostics)?;
         let mut grouped = ProjectDiagnostics::default();
         for diagnostic in found {
             let file = match diagnostic.primary.file.as_str() {

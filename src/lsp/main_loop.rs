@@ -55,6 +55,8 @@ struct Server {
     waiting: HashMap<RequestId, Vec<CancelHandle>>,
     next_request: i32,
     leaving: bool,
+    /// `exit` came first.
+    rude: bool,
 }
 
 pub(crate) fn run(
@@ -90,6 +92,7 @@ pub(crate) fn run(
         waiting: HashMap::new(),
         next_request: 0,
         leaving: false,
+        rude: false,
     };
     server.start();
     server.serve(&inbox)
@@ -112,7 +115,10 @@ impl Server {
             let mut next = Some(event);
             while let Some(event) = next {
                 if !self.handle(event) {
-                    return Ok(());
+                    return match self.rude {
+                        true => Err("the client left without saying `shutdown`".into()),
+                        false => Ok(()),
+                    };
                 }
                 next = inbox.try_recv().ok();
             }
@@ -127,6 +133,7 @@ impl Server {
             Event::Client(Message::Request(request)) => self.request_came(request),
             Event::Client(Message::Notification(notification)) => {
                 if notification.method == "exit" {
+                    self.rude = !self.leaving;
                     return false;
                 }
                 self.notified(notification);

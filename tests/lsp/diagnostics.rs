@@ -353,3 +353,37 @@ fn a_project_that_cannot_be_opened_is_said_and_nothing_else_breaks() {
     assert!(error.contains("textDocument/unheardOf"), "{error}");
     assert_eq!(client.leave(), 0);
 }
+
+#[test]
+fn an_edit_interrupts_questions_and_they_are_answered_all_the_same() {
+    let mut client = Client::customer_360();
+    client.open(METRICS);
+    let text = client.text(METRICS);
+    for i in 0..30 {
+        let at = client.at(METRICS, "FROM custo|mer_360");
+        let hover = client.ask("textDocument/hover", at.clone());
+        let symbols = client.ask("workspace/symbol", json!({"query": ""}));
+        client.change(METRICS, &format!("{text}# {i}\n"));
+        let answer = client.response(hover);
+        let shown = answer["result"]["contents"]["value"].as_str();
+        assert!(
+            shown.is_some_and(|s| s.contains("customer_360")),
+            "{answer:#}"
+        );
+        let answer = client.response(symbols);
+        assert!(answer["result"].is_array(), "{answer:#}");
+    }
+    // What is withdrawn is answered once, with a result or with the protocol's word for it.
+    let mut params = client.at(METRICS, "FROM custo|mer_360");
+    params["newName"] = json!("another_name");
+    let id = client.ask("textDocument/rename", params);
+    client.notify("$/cancelRequest", json!({"id": id}));
+    let answer = client.response(id);
+    let code = &answer["error"]["code"];
+    assert!(
+        answer["result"].is_object() || *code == -32800,
+        "{answer:#}"
+    );
+    assert_eq!(client.codes(METRICS), [""; 0]);
+    assert_eq!(client.leave(), 0);
+}

@@ -38,7 +38,7 @@ const STATEMENTS: [&str; 12] = [
 ];
 
 /// The tag around a place, if there is one.
-fn open_tag<'t>(text: &'t str, at: usize) -> Option<(TagKind, &'t str)> {
+fn open_tag(text: &str, at: usize) -> Option<(TagKind, &str)> {
     let tag = tags(text).into_iter().find(|t| {
         t.range.start + 2 <= at && (at < t.range.end || (!t.closed && at <= t.range.end))
     })?;
