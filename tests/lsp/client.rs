@@ -57,7 +57,7 @@ impl Client {
     pub(super) fn customer_360() -> Self {
         let dir = copy_of(&fixture("customer_360"));
         let root = dir.path().canonicalize().expect("the copy is there");
-        let mut client = Self::start(&root, &[root.clone()], capabilities());
+        let mut client = Self::start(&root, std::slice::from_ref(&root), capabilities());
         client._dir = Some(dir);
         client
     }

@@ -142,7 +142,7 @@ fn what_is_pushed_is_what_validate_says() {
 fn a_client_that_asks_is_not_pushed_to() {
     let dir = copy_of(&fixture("customer_360"));
     let root = dir.path().canonicalize().expect("there");
-    let mut client = Client::start(&root, &[root.clone()], pulling());
+    let mut client = Client::start(&root, std::slice::from_ref(&root), pulling());
     client.open(METRICS);
     client.edit(
         METRICS,
@@ -257,7 +257,7 @@ fn positions_count_as_the_client_does() {
     ] {
         let mut all = capabilities();
         all["general"]["positionEncodings"] = encodings;
-        let mut client = Client::start(&root, &[root.clone()], all);
+        let mut client = Client::start(&root, std::slice::from_ref(&root), all);
         assert_eq!(client.server["capabilities"]["positionEncoding"], name);
         client.open_as("tools/umlaut.yml", tool);
         let found = client.diagnostics("tools/umlaut.yml");
@@ -297,7 +297,7 @@ fn each_file_belongs_to_the_nearest_project() {
     make("a/inner", "second");
     make("b", "third");
     // The client opens the folder above them all; projects are found by their files.
-    let mut client = Client::start(&root, &[root.clone()], capabilities());
+    let mut client = Client::start(&root, std::slice::from_ref(&root), capabilities());
     for path in ["a/tools/t.yml", "a/inner/tools/t.yml", "b/tools/t.yml"] {
         client.open(path);
         assert_eq!(client.codes(path), [""; 0], "{path}");
@@ -344,7 +344,7 @@ fn a_project_that_cannot_be_opened_is_said_and_nothing_else_breaks() {
     let dir = tempfile::tempdir().expect("a directory");
     let root = dir.path().canonicalize().expect("there");
     std::fs::write(root.join("notes.yml"), "a: [").expect("it can be written");
-    let mut client = Client::start(&root, &[root.clone()], pulling());
+    let mut client = Client::start(&root, std::slice::from_ref(&root), pulling());
     client.open("notes.yml");
     let document = json!({"textDocument": {"uri": client.uri("notes.yml")}});
     let report = client.request("textDocument/diagnostic", document);
