@@ -97,11 +97,17 @@ fn masks(db: &dyn Db, text: &str, tags: &[Tag]) -> Vec<Mask> {
     found
 }
 
-pub fn source_relation(db: &dyn Db, source: &str, table: &str) -> Option<RelationName> {
+/// The tables of declared sources, read once for each state of the property files.
+#[salsa::tracked(returns(ref))]
+pub fn source_tables(db: &dyn Db) -> Vec<project::SourceTable> {
     project::source_tables(db)
-        .into_iter()
+}
+
+pub fn source_relation(db: &dyn Db, source: &str, table: &str) -> Option<RelationName> {
+    source_tables(db)
+        .iter()
         .find(|t| t.source == source && t.table == table)
-        .map(|t| t.relation)
+        .map(|t| t.relation.clone())
 }
 
 /// The names that a text sees in the project.
@@ -155,8 +161,8 @@ pub fn table_of(db: &dyn Db, relation: &RelationName) -> Option<Table> {
             open: *open,
         });
     }
-    let described = project::source_tables(db)
-        .into_iter()
+    let described = source_tables(db)
+        .iter()
         .find(|t| t.relation.folded() == folded);
     let known = match relation_schema(db, key) {
         RelationSchema::Known(columns) => Some(columns.iter().map(|c| c.name.clone()).collect()),
@@ -172,8 +178,8 @@ pub fn table_of(db: &dyn Db, relation: &RelationName) -> Option<Table> {
         name,
         symbol: Some(match described {
             Some(table) => Symbol::Source {
-                source: table.source,
-                table: table.table,
+                source: table.source.clone(),
+                table: table.table.clone(),
             },
             None => Symbol::Relation(folded.clone()),
         }),

@@ -44,7 +44,8 @@ pub(crate) fn news(
         };
         let same = before.get(path) == Some(&sent);
         let nothing_yet = sent.diagnostics.is_empty() && sent.version.is_none();
-        if !same && !(nothing_yet && before.get(path).is_none_or(|s| s.diagnostics.is_empty())) {
+        let nothing_before = before.get(path).is_none_or(|s| s.diagnostics.is_empty());
+        if !(same || (nothing_yet && nothing_before)) {
             news.push(lsp::PublishDiagnosticsParams {
                 uri: view.uri(path),
                 version: sent.version,

@@ -19,6 +19,8 @@ pub(super) struct Client {
     stdin: Option<ChildStdin>,
     messages: Receiver<Value>,
     next: i32,
+    /// Answers that came before they were waited for.
+    responses: BTreeMap<i32, Value>,
     /// The last diagnostics pushed for an address.
     pub(super) pushed: BTreeMap<String, Value>,
     /// Requests that came from the server.
@@ -55,7 +57,7 @@ impl Client {
     pub(super) fn customer_360() -> Self {
         let dir = copy_of(&fixture("customer_360"));
         let root = dir.path().canonicalize().expect("the copy is there");
-        let mut client = Self::start(&root, &[root.clone()], capabilities());
+        let mut client = Self::start(&root, std::slice::from_ref(&root), capabilities());
         client._dir = Some(dir);
         client
     }
@@ -83,6 +85,7 @@ impl Client {
             stdin,
             messages,
             next: 0,
+            responses: BTreeMap::new(),
             pushed: BTreeMap::new(),
             asked: Vec::new(),
             shown: Vec::new(),
@@ -128,9 +131,14 @@ impl Client {
     /// The whole response to a request; what else arrives is kept.
     pub(super) fn response(&mut self, id: i32) -> Value {
         loop {
+            if let Some(response) = self.responses.remove(&id) {
+                return response;
+            }
             let message = self.receive();
-            if message["method"].is_null() && message["id"] == json!(id) {
-                return message;
+            if message["method"].is_null()
+                && let Some(id) = message["id"].as_i64().and_then(|id| i32::try_from(id).ok())
+            {
+                self.responses.insert(id, message);
             }
         }
     }

@@ -142,7 +142,7 @@ fn what_is_pushed_is_what_validate_says() {
 fn a_client_that_asks_is_not_pushed_to() {
     let dir = copy_of(&fixture("customer_360"));
     let root = dir.path().canonicalize().expect("there");
-    let mut client = Client::start(&root, &[root.clone()], pulling());
+    let mut client = Client::start(&root, std::slice::from_ref(&root), pulling());
     client.open(METRICS);
     client.edit(
         METRICS,
@@ -257,7 +257,7 @@ fn positions_count_as_the_client_does() {
     ] {
         let mut all = capabilities();
         all["general"]["positionEncodings"] = encodings;
-        let mut client = Client::start(&root, &[root.clone()], all);
+        let mut client = Client::start(&root, std::slice::from_ref(&root), all);
         assert_eq!(client.server["capabilities"]["positionEncoding"], name);
         client.open_as("tools/umlaut.yml", tool);
         let found = client.diagnostics("tools/umlaut.yml");
@@ -297,7 +297,7 @@ fn each_file_belongs_to_the_nearest_project() {
     make("a/inner", "second");
     make("b", "third");
     // The client opens the folder above them all; projects are found by their files.
-    let mut client = Client::start(&root, &[root.clone()], capabilities());
+    let mut client = Client::start(&root, std::slice::from_ref(&root), capabilities());
     for path in ["a/tools/t.yml", "a/inner/tools/t.yml", "b/tools/t.yml"] {
         client.open(path);
         assert_eq!(client.codes(path), [""; 0], "{path}");
@@ -344,12 +344,46 @@ fn a_project_that_cannot_be_opened_is_said_and_nothing_else_breaks() {
     let dir = tempfile::tempdir().expect("a directory");
     let root = dir.path().canonicalize().expect("there");
     std::fs::write(root.join("notes.yml"), "a: [").expect("it can be written");
-    let mut client = Client::start(&root, &[root.clone()], pulling());
+    let mut client = Client::start(&root, std::slice::from_ref(&root), pulling());
     client.open("notes.yml");
     let document = json!({"textDocument": {"uri": client.uri("notes.yml")}});
     let report = client.request("textDocument/diagnostic", document);
     assert_eq!(report["items"], json!([]));
     let error = client.refused("textDocument/unheardOf", json!({}));
     assert!(error.contains("textDocument/unheardOf"), "{error}");
+    assert_eq!(client.leave(), 0);
+}
+
+#[test]
+fn an_edit_interrupts_questions_and_they_are_answered_all_the_same() {
+    let mut client = Client::customer_360();
+    client.open(METRICS);
+    let text = client.text(METRICS);
+    for i in 0..30 {
+        let at = client.at(METRICS, "FROM custo|mer_360");
+        let hover = client.ask("textDocument/hover", at.clone());
+        let symbols = client.ask("workspace/symbol", json!({"query": ""}));
+        client.change(METRICS, &format!("{text}# {i}\n"));
+        let answer = client.response(hover);
+        let shown = answer["result"]["contents"]["value"].as_str();
+        assert!(
+            shown.is_some_and(|s| s.contains("customer_360")),
+            "{answer:#}"
+        );
+        let answer = client.response(symbols);
+        assert!(answer["result"].is_array(), "{answer:#}");
+    }
+    // What is withdrawn is answered once, with a result or with the protocol's word for it.
+    let mut params = client.at(METRICS, "FROM custo|mer_360");
+    params["newName"] = json!("another_name");
+    let id = client.ask("textDocument/rename", params);
+    client.notify("$/cancelRequest", json!({"id": id}));
+    let answer = client.response(id);
+    let code = &answer["error"]["code"];
+    assert!(
+        answer["result"].is_object() || *code == -32800,
+        "{answer:#}"
+    );
+    assert_eq!(client.codes(METRICS), [""; 0]);
     assert_eq!(client.leave(), 0);
 }

@@ -411,7 +411,7 @@ fn random_renames_keep_the_contract_and_can_be_undone() {
     for (name, seed) in [("customer_360", 7), ("shop", 11)] {
         let dir = copy_of(&fixture(name));
         let root = dir.path().canonicalize().expect("there");
-        let mut client = Client::start(&root, &[root.clone()], capabilities());
+        let mut client = Client::start(&root, std::slice::from_ref(&root), capabilities());
         let original = files(&root);
         let before = contract(&root);
         let texts: Vec<&String> = original

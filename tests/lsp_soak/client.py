@@ -5,6 +5,7 @@ import os
 import queue
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 CAPABILITIES = {
@@ -18,7 +19,7 @@ class Gone(Exception):
 
 
 class Client:
-    def __init__(self, mxcp: Path, root: Path, errors, capabilities: dict | None = None):
+    def __init__(self, mxcp: Path, root: Path, errors, pause: float = 0):
         self.root = root
         environment = {k: v for k, v in os.environ.items() if not k.startswith("MXCP_")}
         self.process = subprocess.Popen(
@@ -30,11 +31,15 @@ class Client:
         self.number = 0
         self.versions: dict[str, int] = {}
         self.pushed: dict[str, dict] = {}
+        # The process is there, and what starts it is not what is measured.
+        time.sleep(pause)
+        started = time.perf_counter()
         folders = [{"uri": root.as_uri(), "name": root.name}]
         self.request("initialize", {
             "processId": None, "rootUri": None, "workspaceFolders": folders,
-            "capabilities": capabilities or CAPABILITIES,
+            "capabilities": CAPABILITIES,
         })
+        self.introduced = time.perf_counter() - started
         self.notify("initialized", {})
 
     def _read(self) -> None:

@@ -53,7 +53,7 @@ def clean(mxcp: Path, root: Path) -> dict[str, list]:
     )
     found: dict[str, list] = {}
     for d in json.loads(run.stdout):
-        found.setdefault(d["file"], []).append((d["code"], d.get("line", 1), d["message"]))
+        found.setdefault(d["file"], []).append((d["code"], d.get("line", 1), d["message"].split("\n")[0]))
     return {path: sorted(list_) for path, list_ in found.items()}
 
 

@@ -1,10 +1,11 @@
 //! SQL: columns, relations, functions and parameters by position, in a text that need not be whole.
 
+use std::collections::BTreeMap;
+
 use mxcp_artifact::RelationName;
-use mxcp_base::TextRange;
+use mxcp_base::SourceFile;
 use mxcp_compiler::documents::endpoint_def;
 use mxcp_compiler::ide_support as project;
-use mxcp_compiler::inputs::Settings;
 use mxcp_compiler::relations::{RelationKey, RelationSchema, known_relations, relation_schema};
 use mxcp_compiler::sql::bound_type;
 use mxcp_syntax::sql::{Token, TokenKind, tokens};
@@ -320,11 +321,9 @@ fn relations(spot: &Spot<'_>, scope: Option<&Scope>, items: &mut Vec<Item>) {
         }
         return;
     }
+    let nodes: BTreeMap<String, SourceFile> = project::refs(spot.db).into_iter().collect();
     for name in known_relations(spot.db) {
-        let file = project::refs(spot.db)
-            .into_iter()
-            .find(|(n, _)| *n == name)
-            .map(|(_, file)| file);
+        let file = nodes.get(&name).copied();
         let mut item = Item::new(&name, ItemKind::Table, spot.replace).rank(1);
         if let Some(file) = file {
             item = item
@@ -332,10 +331,6 @@ fn relations(spot: &Spot<'_>, scope: Option<&Scope>, items: &mut Vec<Item>) {
                 .docs(project::node_description(spot.db, file));
         }
         items.push(item);
-    }
-    let catalog = &Settings::get(spot.db).environment(spot.db).catalog;
-    if catalog.relations.is_empty() && items.is_empty() {
-        functions(spot, items);
     }
 }
 
@@ -363,5 +358,4 @@ fn functions(spot: &Spot<'_>, items: &mut Vec<Item>) {
                 .rank(6),
         );
     }
-    let _ = TextRange::default();
 }

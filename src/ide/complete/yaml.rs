@@ -1,7 +1,7 @@
 //! YAML: keys and values from the grammar, and the names of the project where it expects them.
 
 use mxcp_artifact::EndpointKind;
-use mxcp_base::{FileSet, SourceFile, TextRange, TextSize, paths};
+use mxcp_base::{FileSet, SourceFile, TextRange, TextSize};
 use mxcp_compiler::Db;
 use mxcp_compiler::documents::{DocumentKind, document_kind, endpoint_def, parse_yaml};
 use mxcp_compiler::ide_support as project;
@@ -199,7 +199,6 @@ fn relative(from: &str, to: &str) -> String {
         .min(there.len().saturating_sub(1));
     let mut out = "../".repeat(here.len() - same);
     out.push_str(&there[same..].join("/"));
-    let _ = paths::stem;
     out
 }
 

@@ -134,11 +134,10 @@ fn at_cursor(
     if let Some((key, value)) = split_key(rest) {
         pop(stack, column);
         stack.push((column, Step::Key(key.to_owned())));
-        let value_start = rest_start + (rest.len() - value.len());
-        return in_flow(stack, value, value_start, column, offset);
+        return in_flow(stack, value, column, offset);
     }
     if rest.starts_with(['{', '[']) {
-        return in_flow(stack, rest, rest_start, column, offset);
+        return in_flow(stack, rest, column, offset);
     }
     let fresh_item = in_item && stack.last().is_some_and(|(c, _)| *c < column);
     // A key further left ends what is deeper.
@@ -153,13 +152,7 @@ fn at_cursor(
 }
 
 /// `{a: b, |` and `[a, |` on the line of the cursor.
-fn in_flow(
-    stack: &mut Vec<(usize, Step)>,
-    value: &str,
-    value_start: usize,
-    column: usize,
-    offset: usize,
-) -> YamlPlace {
+fn in_flow(stack: &mut Vec<(usize, Step)>, value: &str, column: usize, offset: usize) -> YamlPlace {
     let mut depth: Vec<(char, usize)> = Vec::new();
     let mut part = 0;
     let mut keys: Vec<Option<String>> = Vec::new();
@@ -216,7 +209,6 @@ fn in_flow(
     }
     let typed = value.get(part..).unwrap_or_default();
     let trimmed = typed.trim_start();
-    let _ = value_start;
     let inner = depth.last().map(|(c, _)| *c);
     if inner == Some('{')
         && let Some((key, rest)) = split_key(trimmed)

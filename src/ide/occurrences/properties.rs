@@ -2,7 +2,7 @@
 
 use mxcp_base::{SourceFile, TextRange, TextSize};
 use mxcp_compiler::Db;
-use mxcp_compiler::documents::{find_file, parse_yaml};
+use mxcp_compiler::documents::parse_yaml;
 use mxcp_compiler::ide_support as project;
 use mxcp_syntax::yaml::{Kind, Node};
 
@@ -259,5 +259,4 @@ pub(super) fn read_seed(db: &dyn Db, file: SourceFile, found: &mut Found) {
             Role::Definition,
         );
     }
-    let _ = find_file;
 }

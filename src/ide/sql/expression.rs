@@ -66,7 +66,7 @@ impl Reader<'_> {
             at += 2;
         }
         let names: Vec<String> = tokens.iter().filter_map(|i| self.name(*i)).collect();
-        let (Some(first), Some(last)) = (names.first(), tokens.last().copied()) else {
+        let Some(last) = tokens.last().copied().filter(|_| !names.is_empty()) else {
             return at;
         };
         if self.is_symbol(at, "(") {
@@ -89,7 +89,6 @@ impl Reader<'_> {
         if self.is_symbol(at, ":=") || self.is_symbol(at, "=>") {
             return at;
         }
-        let _ = first;
         self.resolve_path(&tokens, &names, env, named);
         at
     }

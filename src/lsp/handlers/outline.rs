@@ -110,7 +110,7 @@ pub(crate) fn folds(
                     0 => end.line.checked_sub(1)?,
                     _ => end.line,
                 };
-                (end_line > start.line).then(|| lsp::FoldingRange {
+                (end_line > start.line).then_some(lsp::FoldingRange {
                     start_line: start.line,
                     start_character: None,
                     end_line,
