@@ -55,6 +55,7 @@ fn compile_all(text: &str) -> Vec<CompiledTest> {
             vars: &vars,
             target: &Target::default(),
             macros: &macros,
+            env: &Default::default(),
         };
         compile_generic(&input, &World)
     };
