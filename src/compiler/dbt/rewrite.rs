@@ -188,7 +188,8 @@ fn late_defaults(text: &str, found: &ast::Macro<'_>, edits: &mut Vec<Edit>) {
         edits.push(Edit {
             at: start,
             removed: last - start,
-            inserted: String::new(),
+            // Undefined: arguments without a default must not follow others.
+            inserted: "=({}).missing".to_owned(),
         });
         body.push_str(&format!(
             "{{% set {name} = ({written}) if {name} is undefined else {name} %}}"
@@ -553,6 +554,18 @@ impl<'a> Visitor<'_, 'a> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn defaults_may_name_arguments_before_them() {
+        let of = |text: &str| rewrite(text).map(|r| r.text);
+        assert_eq!(
+            of("{% macro m(a, b=1, c=a ~ 'a') -%}\n{{ c }}{% endmacro %}").as_deref(),
+            Some(
+                "{% macro m(a, b=1, c=({}).missing) -%}{% set c = (a ~ 'a') if c is undefined else c -%}\n{{ c }}{% endmacro %}"
+            )
+        );
+        assert_eq!(of("{% macro m(a, b='a') %}{{ b }}{% endmacro %}"), None);
+    }
 
     #[test]
     fn lists_are_wrapped_and_positions_map_back() {

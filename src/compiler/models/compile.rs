@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mxcp_base::SourceFile;
 
-use super::cycles::is_on_loop;
+use super::cycles::is_on_ref_loop;
 use super::index::{find_node, node_name};
 use super::node::{Names, is_ephemeral, mentions, render_input, render_model};
 use super::others::{ref_id, source_id};
@@ -53,7 +53,7 @@ pub(crate) struct Compiled {
 #[salsa::tracked(returns(as_ref), cycle_result = no_cycle)]
 pub(crate) fn compiled(db: &dyn Db, file: SourceFile) -> Option<Compiled> {
     let rendered = render_model(db, file);
-    if is_on_loop(db, file) {
+    if is_on_ref_loop(db, file) {
         return None;
     }
     if rendered.problems.iter().any(|p| !p.is_accepted()) {

@@ -34,6 +34,17 @@ pub(crate) fn is_on_loop(db: &dyn Db, file: SourceFile) -> bool {
     on_loops(db).contains(&file)
 }
 
+/// Whether a model refers to itself, by way of others or at once. Templates alone are asked.
+#[salsa::tracked(returns(copy))]
+pub(crate) fn is_on_ref_loop(db: &dyn Db, file: SourceFile) -> bool {
+    on_ref_loops(db).contains(&file)
+}
+
+#[salsa::tracked(returns(ref))]
+fn on_ref_loops(db: &dyn Db) -> HashSet<SourceFile> {
+    loops(&references(db)).into_iter().flatten().collect()
+}
+
 #[salsa::tracked(returns(ref))]
 pub(crate) fn collect_on_loops(db: &dyn Db) -> HashSet<SourceFile> {
     let mut edges = references(db);
