@@ -7,7 +7,9 @@ ifdef CARGO_TARGET_DIR
 MXCP = $(CARGO_TARGET_DIR)/debug/mxcp
 endif
 
-.PHONY: setup build demo test differential corpus agreement hostile conformance chaos dbt-oracle dbt-killed vscode vscode-host editors soak lint fmt bench bench-edit bench-watch bench-dbt clean
+TOOLBOX = target/toolbox/node_modules/@toolbox-sdk/server-linux-x64/bin/toolbox
+
+.PHONY: setup build demo test differential corpus agreement hostile conformance chaos abuse clients dbt-oracle dbt-killed vscode vscode-host editors soak lint fmt bench bench-edit bench-watch bench-dbt bench-serve clean
 
 ## Python with a shared libpython, the virtual environment, the prebuilt DuckDB library
 setup:
@@ -81,6 +83,14 @@ editors: build vscode
 	@.editors/bin/python tests/editors/pygls_client.py $(MXCP)
 	@.editors/bin/python tests/editors/neovim.py $(MXCP)
 
+## Clients that want to do harm: limits hold, nothing leaks, the server stays up
+abuse: build
+	@.venv/bin/python tests/abuse/run.py $(MXCP) $(ABUSE)
+
+## The official Python and TypeScript clients call everything in fixtures/customer_360; needs npm
+clients: build
+	@.venv/bin/python tests/clients/run.py $(MXCP) target/clients
+
 ## Times of checking and building, on projects of growing size
 bench: build
 	@edits=$$($(CARGO) test --locked --workspace --test edits --no-run --message-format=json 2>/dev/null \
@@ -105,6 +115,14 @@ bench-watch: build
 bench-dbt: build
 	@bash .setup/dbt.sh
 	@VIRTUAL_ENV=$(CURDIR)/.venv .dbt/bin/python .setup/bench_dbt.py $(MXCP) .dbt/bin/dbt $(BENCH)
+
+## Calls of one tool: a bare handler, mxcp, the Python product, MCP Toolbox; with npm, the latter is fetched
+bench-serve: build
+	@bash .setup/reference.sh
+	@[ -x $(TOOLBOX) ] || npm install --silent --no-audit --no-fund --prefix target/toolbox @toolbox-sdk/server@1.12.0 || true
+	@load=$$($(CARGO) test --locked --workspace --test load --no-run --message-format=json 2>/dev/null \
+	  | .venv/bin/python -c 'import json, sys; print([m["executable"] for m in map(json.loads, sys.stdin) if m.get("executable") and m["target"]["name"] == "load"][-1])') \
+	&& LD_LIBRARY_PATH=$(CURDIR)/.duckdb .venv/bin/python .setup/bench_serve.py $(MXCP) "$$load" --reference .reference/bin/mxcp --toolbox $(TOOLBOX) $(BENCH)
 
 clean:
 	@$(CARGO) clean

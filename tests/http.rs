@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use crate::support::{built_customer_360, copy_of, finish, fixture, mxcp, repository};
 
 /// A running server; killed when dropped.
-struct Served {
-    process: Child,
-    address: String,
+pub(crate) struct Served {
+    pub(crate) process: Child,
+    pub(crate) address: String,
     stdout: BufReader<std::process::ChildStdout>,
 }
 
@@ -25,15 +25,15 @@ impl Drop for Served {
     }
 }
 
-struct Answer {
-    status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     headers: String,
-    body: String,
+    pub(crate) body: String,
 }
 
 impl Answer {
     /// The message of a JSON answer, or the last one of a stream.
-    fn message(&self) -> Value {
+    pub(crate) fn message(&self) -> Value {
         let text = self
             .body
             .lines()
@@ -52,7 +52,7 @@ impl Answer {
 }
 
 impl Served {
-    fn start(dir: &Path, args: &[&str]) -> Self {
+    pub(crate) fn start(dir: &Path, args: &[&str]) -> Self {
         let mut process = mxcp(dir)
             .args(["serve", "--port", "0"])
             .args(args)
@@ -77,7 +77,7 @@ impl Served {
         }
     }
 
-    fn send(&self, head: &str, body: &[u8]) -> Answer {
+    pub(crate) fn send(&self, head: &str, body: &[u8]) -> Answer {
         let mut stream = TcpStream::connect(&self.address).expect("it listens");
         stream
             .set_read_timeout(Some(Duration::from_secs(30)))
@@ -101,7 +101,7 @@ impl Served {
         }
     }
 
-    fn get(&self, path: &str, headers: &str) -> Answer {
+    pub(crate) fn get(&self, path: &str, headers: &str) -> Answer {
         let host = match headers.contains("Host:") {
             true => String::new(),
             false => format!("\r\nHost: {}", self.address),
@@ -130,7 +130,7 @@ impl Served {
     }
 
     /// A request of the revision without sessions.
-    fn request(&self, method: &str, params: Value) -> Answer {
+    pub(crate) fn request(&self, method: &str, params: Value) -> Answer {
         self.request_of(&json!({}), method, params)
     }
 
@@ -162,7 +162,7 @@ impl Served {
         found["description"].as_str().expect("a text").to_owned()
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill")
             .args([&format!("-{name}"), &self.process.id().to_string()])
             .status();

@@ -9,6 +9,7 @@ mod http;
 mod in_use;
 mod incremental;
 mod layering;
+mod limits;
 mod live;
 mod lsp;
 mod manifest;

@@ -97,6 +97,9 @@ pub struct Limits {
     pub body_bytes: u64,
     /// Open at once, of clients that use sessions.
     pub sessions: u64,
+    /// What the database of a server may hold in memory, in MiB; a part of the machine's without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_mb: Option<u64>,
 }
 
 impl Default for Limits {
@@ -109,6 +112,7 @@ impl Default for Limits {
             queue: 256,
             body_bytes: 4 << 20,
             sessions: 1000,
+            memory_mb: None,
         }
     }
 }

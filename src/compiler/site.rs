@@ -231,6 +231,7 @@ fn lower_limits(node: Option<Node<'_>>) -> Limits {
             *limit = value;
         }
     }
+    limits.memory_mb = number("memory_mb");
     limits
 }
 

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,7 @@ use crate::call::{Cancel, User};
 use crate::database::SqlError;
 use crate::database::cells::CellBuild;
 use crate::database::execute::{Argument, Bounds, Table, run};
+use crate::database::free_sql::{self, Ask, Reach, Relation};
 use crate::database::functions::Facts;
 use crate::database::json::JsonBuild;
 use crate::database::pool::{Lease, Pool, Session};
@@ -34,6 +36,8 @@ pub(crate) struct Access {
     python_limits: Limits,
     /// The one connection that everything uses while [`Access::roll_back`] holds.
     shared: Mutex<Option<Session>>,
+    /// The engine said that it can do nothing more until it is opened again.
+    broken: AtomicBool,
 }
 
 // Who waits longer than this for the shared connection waits for itself: a function that SQL calls.
@@ -51,6 +55,20 @@ impl Access {
             },
             limits,
             shared: Mutex::new(None),
+            broken: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether the database must be opened again; says so once.
+    pub(crate) fn take_broken(&self) -> bool {
+        self.broken.load(Ordering::Relaxed) && self.broken.swap(false, Ordering::Relaxed)
+    }
+
+    fn look_at<T>(&self, outcome: &Result<T, SqlError>) {
+        if let Err(SqlError::Engine(text)) = outcome
+            && (text.starts_with("FATAL Error") || text.contains("database has been invalidated"))
+        {
+            self.broken.store(true, Ordering::Relaxed);
         }
     }
 
@@ -106,7 +124,8 @@ impl Access {
         Ok(Entry::Own(pool.lease(facts)?))
     }
 
-    /// Runs SQL and gives JSON values; `returns` refines how some types are written.
+    /// Runs SQL and gives JSON values; `returns` refines how some types are written. With `cut`, a
+    /// result that is too large ends early.
     pub(crate) fn json(
         &self,
         sql: &str,
@@ -114,6 +133,7 @@ impl Access {
         returns: Option<&TypeDef>,
         facts: Arc<Facts>,
         cancel: &Cancel,
+        cut: bool,
     ) -> Result<Table<Value>, SqlError> {
         let pool = self.pool();
         let mut entry = self.entry(&pool, facts)?;
@@ -124,8 +144,12 @@ impl Access {
             arguments,
             &JsonBuild::default(),
             &|name, columns| column_hint(returns, name, columns),
-            &self.bounds(&self.limits, cancel, false),
+            &Bounds {
+                cut,
+                ..self.bounds(&self.limits, cancel, false)
+            },
         );
+        self.look_at(&outcome);
         outcome.map_err(|error| entry.explain(error))
     }
 
@@ -139,14 +163,48 @@ impl Access {
     ) -> Result<Table<Value>, SqlError> {
         let pool = self.pool();
         let mut lease = pool.lease(facts)?;
-        run(
+        let outcome = run(
             &mut lease,
             sql,
             arguments,
             &JsonBuild::default(),
             &|_, _| None,
             &self.bounds(&self.limits, cancel, true),
-        )
+        );
+        self.look_at(&outcome);
+        outcome
+    }
+
+    /// SQL that a client wrote, which must not leave the database. Its result may end early.
+    pub(crate) fn free_query(
+        &self,
+        sql: &str,
+        facts: Arc<Facts>,
+        cancel: &Cancel,
+    ) -> Result<Table<Value>, SqlError> {
+        let pool = self.pool();
+        let mut lease = pool.lease(facts)?;
+        let bounds = Bounds {
+            cut: true,
+            ..self.bounds(&self.limits, cancel, true)
+        };
+        let mut asking = Asking {
+            pool: &pool,
+            session: &mut lease,
+            // The catalogue may have more functions than a result may have rows.
+            bounds: self.bounds(&self.python_limits, cancel, true),
+        };
+        free_sql::check(sql, &mut asking)?;
+        let outcome = run(
+            &mut lease,
+            sql,
+            &[],
+            &JsonBuild::default(),
+            &|_, _| None,
+            &bounds,
+        );
+        self.look_at(&outcome);
+        outcome
     }
 
     fn bounds<'a>(&'a self, limits: &'a Limits, cancel: &'a Cancel, exact: bool) -> Bounds<'a> {
@@ -155,7 +213,87 @@ impl Access {
             watchdog: &self.watchdog,
             cancel,
             exact,
+            cut: false,
         }
+    }
+}
+
+/// Answers what the rules for a client's SQL ask, on the connection that will run it.
+struct Asking<'a> {
+    pool: &'a Pool,
+    session: &'a mut Session,
+    bounds: Bounds<'a>,
+}
+
+impl Asking<'_> {
+    fn rows(&mut self, sql: &str, arguments: &[(&str, &str)]) -> Result<Vec<Vec<Value>>, SqlError> {
+        rows(self.session, &self.bounds, sql, arguments)
+    }
+}
+
+fn rows(
+    session: &mut Session,
+    bounds: &Bounds<'_>,
+    sql: &str,
+    arguments: &[(&str, &str)],
+) -> Result<Vec<Vec<Value>>, SqlError> {
+    let arguments: Vec<Argument> = arguments
+        .iter()
+        .map(|(name, value)| Argument {
+            name: (*name).to_owned(),
+            value: Cell::from_json(&Value::from(*value)),
+            ty: None,
+        })
+        .collect();
+    let build = JsonBuild::default();
+    run(session, sql, &arguments, &build, &|_, _| None, bounds).map(|table| table.rows)
+}
+
+impl Ask for Asking<'_> {
+    fn tree(&mut self, sql: &str) -> Result<Value, SqlError> {
+        let found = self.rows("SELECT json_serialize_sql($sql)", &[("sql", sql)])?;
+        let text = found.first().and_then(|row| row.first());
+        // What nests too deeply to be read is judged without it.
+        Ok(text
+            .and_then(Value::as_str)
+            .and_then(|text| serde_json::from_str(text).ok())
+            .unwrap_or(Value::Null))
+    }
+
+    fn reach(&mut self, fresh: bool) -> Result<Arc<Reach>, SqlError> {
+        let Self {
+            pool,
+            session,
+            bounds,
+        } = self;
+        pool.reach(fresh, || {
+            let mut reach = Reach::default();
+            for row in rows(session, bounds, Reach::QUERY, &[])? {
+                let text = |i: usize| row.get(i).and_then(Value::as_str).unwrap_or_default();
+                let internal = row.get(2) == Some(&Value::Bool(true));
+                reach.add(text(0), text(1), internal, text(3));
+            }
+            Ok(reach)
+        })
+    }
+
+    fn has_relation(&mut self, relation: &Relation) -> Result<bool, SqlError> {
+        // `a.b` may be a schema's table or a database's.
+        let found = self.rows(
+            "SELECT 1 FROM (\
+                 SELECT database_name AS d, schema_name AS s, table_name AS t FROM duckdb_tables() \
+                 UNION ALL SELECT database_name, schema_name, view_name FROM duckdb_views()) \
+             WHERE lower(t) = lower($name) \
+               AND ($schema = '' OR lower(s) = lower($schema) OR ($database = '' AND lower(d) = lower($schema))) \
+               AND ($database = '' OR lower(d) = lower($database)) \
+             LIMIT 1",
+            &[
+                ("name", &relation.name),
+                ("schema", &relation.schema),
+                ("database", &relation.database),
+            ],
+        )?;
+        Ok(!found.is_empty())
     }
 }
 
@@ -205,8 +343,9 @@ impl Database for Door {
             &CellBuild,
             &|_, _| None,
             &access.bounds(&access.python_limits, &cancel_of(context), true),
-        )
-        .map_err(|error| entry.explain(error).to_string())?;
+        );
+        access.look_at(&table);
+        let table = table.map_err(|error| entry.explain(error).to_string())?;
         Ok(Rows {
             columns: table.columns,
             rows: table.rows,

@@ -9,6 +9,7 @@ use mxcp_artifact::EndpointKind;
 use mxcp_python::{LogLevel, Question, Unanswered};
 use serde_json::{Map, Value};
 
+pub use crate::database::execute::Cut;
 pub use crate::database::watchdog::Cancel;
 
 /// One call of one endpoint.
@@ -27,6 +28,9 @@ pub struct Call {
     /// attribute of the user which nobody gave are skipped with a note instead of denying. Never set
     /// it for a real client.
     pub lenient_policies: bool,
+    /// A list that is longer than the limits ends there, and [`Outcome::cut`] says so; otherwise it is
+    /// an error.
+    pub cut: bool,
     pub cancel: Cancel,
 }
 
@@ -40,6 +44,7 @@ impl Call {
             skip_output_validation: false,
             lenient_strings: false,
             lenient_policies: false,
+            cut: false,
             cancel: Cancel::default(),
         }
     }
@@ -241,6 +246,8 @@ pub struct Outcome {
     pub decision: Decision,
     /// How many rows the SQL gave, for SQL endpoints.
     pub rows: Option<usize>,
+    /// Which limit ended the result early.
+    pub cut: Option<Cut>,
 }
 
 /// How a message begins that is about the value of one parameter; its name and `': ` follow.

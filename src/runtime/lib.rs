@@ -11,6 +11,7 @@ mod artifact;
 mod call;
 mod database;
 mod input;
+pub mod memory;
 mod options;
 mod output;
 mod policy;
@@ -30,7 +31,7 @@ mod python_tests;
 mod tests;
 
 pub use call::{
-    Call, CallError, Caller, Cancel, Decision, Messages, Outcome, Phase, User, Verdict,
+    Call, CallError, Caller, Cancel, Cut, Decision, Messages, Outcome, Phase, User, Verdict,
 };
 pub use database::snapshot::Snapshot;
 pub use mxcp_python::{LogLevel, Question, Unanswered};

@@ -27,6 +27,13 @@ pub struct Options {
     pub transport: &'static str,
 }
 
+impl Options {
+    /// Whether clients call, and not whoever started the process.
+    pub(crate) fn serves(&self) -> bool {
+        matches!(self.transport, "stdio" | "streamable-http" | "sse")
+    }
+}
+
 /// What to do when another process holds the database for writing.
 #[derive(Debug, Default)]
 pub struct InUse {

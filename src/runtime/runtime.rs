@@ -8,14 +8,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use mxcp_artifact::{Body, Endpoint, Manifest};
+use mxcp_artifact::{Body, Endpoint, Manifest, TypeKind};
 use mxcp_python::{CallRequest, Cell, PythonHost, Reload};
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 use crate::access::{Access, facts};
 use crate::artifact::{Artifact, Compiled};
-use crate::call::{Call, CallError, Caller, Cancel, Decision, Outcome, SQL_ERROR};
+use crate::call::{Call, CallError, Caller, Cancel, Cut, Decision, Outcome, SQL_ERROR};
 use crate::database::SqlError;
 use crate::database::execute::Argument;
 use crate::database::open;
@@ -178,7 +178,7 @@ impl Runtime {
                 .map_err(|refusal| denied(refusal, &decision))?;
         }
 
-        let (value, rows) = self.execute(endpoint, compiled, &values, call)?;
+        let (value, rows, cut) = self.execute(endpoint, compiled, &values, call)?;
         let output = compiled
             .output
             .as_ref()
@@ -199,6 +199,7 @@ impl Runtime {
             value,
             decision,
             rows,
+            cut,
         })
     }
 
@@ -215,12 +216,12 @@ impl Runtime {
         compiled: &Compiled,
         values: &Map<String, Value>,
         call: &Call,
-    ) -> Result<(Value, Option<usize>), CallError> {
+    ) -> Result<(Value, Option<usize>, Option<Cut>), CallError> {
         let returns = compiled.output.as_ref().map(|output| &output.returns);
         match (&endpoint.body, &compiled.prompt) {
             (Body::Prompt(_), Some(prompt)) => {
                 let messages = prompt.render(values).map_err(CallError::failed)?;
-                Ok((messages, None))
+                Ok((messages, None, None))
             }
             (Body::Prompt(_), None) => Err(CallError::failed("the prompt was not compiled")),
             (Body::Sql(body), _) => {
@@ -232,11 +233,12 @@ impl Runtime {
                         returns,
                         Arc::new(facts(call.caller.user.as_ref(), &call.caller.headers)),
                         &call.cancel,
+                        call.cut && returns.is_none_or(|r| r.kind == TypeKind::Array),
                     )
-                    .map_err(sql_failure)?;
-                let rows = table.rows.len();
+                    .map_err(|error| self.sql_failure(error))?;
+                let (rows, cut) = (table.rows.len(), table.cut);
                 let value = shape_rows(table, returns).map_err(CallError::failed)?;
-                Ok((value, Some(rows)))
+                Ok((value, Some(rows), cut))
             }
             (Body::Python(body), _) => {
                 let host = self.python.as_ref().ok_or_else(|| {
@@ -251,7 +253,7 @@ impl Runtime {
                 let limit = self.access.limits().timeout_ms;
                 let value = python::call(host, request, limit, &call.cancel)?;
                 let value = shape_value(value, returns).map_err(CallError::failed)?;
-                Ok((value, None))
+                Ok((value, None, None))
             }
         }
     }
@@ -282,8 +284,41 @@ impl Runtime {
         let table = self
             .access
             .query(sql, &arguments, facts, cancel)
-            .map_err(sql_failure)?;
+            .map_err(|error| self.sql_failure(error))?;
         shape_rows(table, None).map_err(CallError::failed)
+    }
+
+    /// Runs SQL that a client wrote: it may not leave the database. The result is a list of row
+    /// objects, and says whether it was cut.
+    pub(crate) fn free_query(
+        &self,
+        sql: &str,
+        caller: &Caller,
+        cancel: &Cancel,
+    ) -> Result<(Value, Option<Cut>), CallError> {
+        let _running = self.reloads.enter(cancel)?;
+        let facts = Arc::new(facts(caller.user.as_ref(), &caller.headers));
+        let table = self
+            .access
+            .free_query(sql, facts, cancel)
+            .map_err(|error| self.sql_failure(error))?;
+        let cut = table.cut;
+        let rows = shape_rows(table, None).map_err(CallError::failed)?;
+        Ok((rows, cut))
+    }
+
+    /// How many pieces of SQL can run at once.
+    pub(crate) fn width(&self) -> usize {
+        self.access.pool().size()
+    }
+
+    fn sql_failure(&self, error: SqlError) -> CallError {
+        if self.access.take_broken() {
+            tracing::error!("the database engine gave up and is started again: {error}");
+            // Without a server there is nobody to start it for.
+            let _ = self.reloads.request(Reload::plain("the engine gave up"));
+        }
+        sql_failure(error)
     }
 
     /// Runs the shutdown hooks and closes the database. Later calls fail.

@@ -4,9 +4,10 @@ mod reload;
 mod source;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use mxcp_runtime::Runtime;
 use mxcp_runtime::server::{HttpOptions, Listening, serve_http, serve_stdio_on};
+use mxcp_runtime::{Runtime, memory};
 
 use super::config::{HttpConfig, Need};
 use super::output::{self, Failure};
@@ -60,6 +61,7 @@ enum Transport {
 
 pub(crate) fn run(args: &Args) -> u8 {
     let json = args.common.json_output;
+    memory::share_arenas();
     let mut session = match Session::open_sources(args.common.profile.as_deref()) {
         Ok(session) => session,
         Err(failure) => return output::fail(json, &failure),
@@ -79,7 +81,8 @@ pub(crate) fn run(args: &Args) -> u8 {
     args.adjust(&mut manifest);
     let name = match transport {
         Transport::Stdio => "stdio",
-        Transport::StreamableHttp | Transport::Sse => "streamable-http",
+        Transport::StreamableHttp => "streamable-http",
+        Transport::Sse => "sse",
     };
     let options = runtime_options(
         &session,
@@ -95,6 +98,12 @@ pub(crate) fn run(args: &Args) -> u8 {
     let profile = session.profile.clone();
     // The compiler's memory is not needed any more: the server knows the manifest only.
     drop(session);
+    // When nobody waits for the start any more.
+    let settled = std::thread::Builder::new().name("mxcp-settle".to_owned());
+    let _ = settled.spawn(|| {
+        std::thread::sleep(Duration::from_secs(1));
+        memory::give_back();
+    });
     let start = || {
         output::log_to_stderr(args.common.debug);
         Runtime::start(Arc::new(manifest), options)
@@ -103,7 +112,10 @@ pub(crate) fn run(args: &Args) -> u8 {
     };
     let served = match transport {
         Transport::Stdio => stdio(args, start),
-        Transport::StreamableHttp | Transport::Sse => http(args, &configured, &profile, start),
+        Transport::StreamableHttp | Transport::Sse => {
+            let events = transport == Transport::Sse;
+            http(args, &configured, &profile, events, start)
+        }
     };
     match served {
         Ok(()) => CLEAN,
@@ -119,25 +131,16 @@ pub(crate) fn run(args: &Args) -> u8 {
 
 impl Args {
     fn transport(&self, configured: &HttpConfig) -> Result<Transport, Failure> {
-        let transport = match (self.transport, configured.provider.as_deref()) {
-            (Some(transport), _) => transport,
-            (None, Some("stdio")) => Transport::Stdio,
-            (None, Some("sse")) => Transport::Sse,
-            (None, None | Some("streamable-http")) => Transport::StreamableHttp,
-            (None, Some(other)) => {
-                return Err(Failure::new(format!(
-                    "`transport.provider` of the user configuration is `{other}`"
-                ))
-                .help("it is `streamable-http`, `sse` or `stdio`"));
-            }
-        };
-        if transport == Transport::Sse {
-            return Err(
-                Failure::new("the transport `sse` is not available in this version")
-                    .help("clients that know it also know streamable HTTP: run `mxcp serve --transport streamable-http`"),
-            );
+        match (self.transport, configured.provider.as_deref()) {
+            (Some(transport), _) => Ok(transport),
+            (None, Some("stdio")) => Ok(Transport::Stdio),
+            (None, Some("sse")) => Ok(Transport::Sse),
+            (None, None | Some("streamable-http")) => Ok(Transport::StreamableHttp),
+            (None, Some(other)) => Err(Failure::new(format!(
+                "`transport.provider` of the user configuration is `{other}`"
+            ))
+            .help("it is `streamable-http`, `sse` or `stdio`")),
         }
-        Ok(transport)
     }
 
     /// What the command line says about the manifest.
@@ -169,6 +172,7 @@ fn http(
     args: &Args,
     configured: &HttpConfig,
     profile: &str,
+    events: bool,
     start: impl FnOnce() -> Result<Arc<Runtime>, Failure>,
 ) -> Result<(), Failure> {
     let host = args.host.as_deref().unwrap_or(&configured.host);
@@ -188,6 +192,7 @@ fn http(
     let stateless = args.stateless || configured.stateless;
     let options = HttpOptions {
         stateless,
+        events,
         allowed_hosts: args.allowed_host.clone(),
         allowed_origins: args.allowed_origin.clone(),
     };
@@ -197,11 +202,12 @@ fn http(
     let served = serve_http(Arc::clone(&runtime), listening, &options, || {
         let count = |kind| manifest.endpoints.iter().filter(|e| e.kind == kind).count();
         output::print(&format!(
-            "{project}, profile {profile}: {tools} tools, {resources} resources, {prompts} prompts{mode}\nListening on http://{address}/mcp (Ctrl-C stops)\n",
+            "{project}, profile {profile}: {tools} tools, {resources} resources, {prompts} prompts{mode}\nListening on http://{address}/{path} (Ctrl-C stops)\n",
             project = manifest.project.name,
             tools = count(mxcp_artifact::EndpointKind::Tool),
             resources = count(mxcp_artifact::EndpointKind::Resource),
             prompts = count(mxcp_artifact::EndpointKind::Prompt),
+            path = if events { "sse" } else { "mcp" },
             mode = if stateless { ", stateless" } else { "" },
         ));
     });

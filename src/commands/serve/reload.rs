@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 
 use mxcp_base::OsSystem;
 use mxcp_compiler::is_source_file;
-use mxcp_runtime::Runtime;
+use mxcp_runtime::{Runtime, memory};
 
 use super::super::output;
 use super::super::session::{Session, find_root};
@@ -79,7 +79,8 @@ impl Rebuilder {
             .stack_size(STACK)
             .spawn(move || this.rebuild_here(&why, whole));
         match built.map(JoinHandle::join) {
-            Ok(Ok(())) => {}
+            // What the compiler left behind.
+            Ok(Ok(())) => memory::give_back(),
             Ok(Err(_)) => output::eprint("Error: not reloaded: the compiler failed\n"),
             Err(error) => output::eprint(&format!("Error: not reloaded: {error}\n")),
         }

@@ -29,6 +29,15 @@ pub(crate) struct Argument {
 pub(crate) struct Table<T> {
     pub(crate) columns: Vec<String>,
     pub(crate) rows: Vec<Vec<T>>,
+    /// There were more rows.
+    pub(crate) cut: Option<Cut>,
+}
+
+/// Which limit ended a result early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    Rows(u64),
+    Bytes(u64),
 }
 
 /// The declared type of a column, given its name and how many columns there are.
@@ -41,6 +50,8 @@ pub(crate) struct Bounds<'a> {
     pub(crate) cancel: &'a Cancel,
     /// Arguments that the statement does not use are an error, as they are for DuckDB's own clients.
     pub(crate) exact: bool,
+    /// A result beyond a limit ends there instead of being an error.
+    pub(crate) cut: bool,
 }
 
 /// Runs a text.
@@ -63,9 +74,10 @@ pub(crate) fn run<B: Build>(
         limits: bounds.limits,
         watch: &watch,
         exact: bounds.exact,
+        cut: bounds.cut,
     };
     let outcome = statements(session, sql, arguments, &sink);
-    if outcome.is_err() {
+    if outcome.as_ref().map_or(true, |table| table.cut.is_some()) {
         // Whatever the error left behind (an open transaction, a half-read stream) goes with it.
         session.tainted = true;
     }
@@ -125,10 +137,14 @@ fn last<B: Build>(
     in_transaction: bool,
 ) -> Result<Table<B::Out>, SqlError> {
     if in_transaction || !prepared.changes_and_returns() {
-        return sink.last(prepared, arguments);
+        return sink.last(
+            prepared,
+            arguments,
+            sink.cut && !prepared.changes_and_returns(),
+        );
     }
     session.connection.batch("BEGIN TRANSACTION")?;
-    let table = sink.last(prepared, arguments)?;
+    let table = sink.last(prepared, arguments, false)?;
     session.connection.batch("COMMIT")?;
     Ok(table)
 }
@@ -139,6 +155,7 @@ struct Sink<'a, 'h, B: Build> {
     limits: &'a Limits,
     watch: &'a Watch,
     exact: bool,
+    cut: bool,
 }
 
 impl<B: Build> Sink<'_, '_, B> {
@@ -178,7 +195,12 @@ impl<B: Build> Sink<'_, '_, B> {
         )))
     }
 
-    fn last(&self, prepared: &Prepared, arguments: &[Argument]) -> Result<Table<B::Out>, SqlError> {
+    fn last(
+        &self,
+        prepared: &Prepared,
+        arguments: &[Argument],
+        cut: bool,
+    ) -> Result<Table<B::Out>, SqlError> {
         bind_all(prepared, arguments)?;
         // A stream stops early when it has too many rows.
         let mut result = prepared.execute(true)?;
@@ -188,6 +210,7 @@ impl<B: Build> Sink<'_, '_, B> {
             return Ok(Table {
                 columns: names,
                 rows: Vec::new(),
+                cut: None,
             });
         }
         let types: Vec<ColumnType> = columns
@@ -201,9 +224,16 @@ impl<B: Build> Sink<'_, '_, B> {
             .map(|(name, _)| (self.hint)(name, columns.len()))
             .collect();
         let mut rows: Vec<Vec<B::Out>> = Vec::new();
+        let mut over = None;
         while let Some(chunk) = result.next_chunk()? {
-            if (rows.len() + chunk.len()) as u64 > self.limits.rows {
-                return Err(SqlError::TooManyRows(self.limits.rows));
+            let room = self.limits.rows - rows.len() as u64;
+            let mut wanted = chunk.len();
+            if wanted as u64 > room {
+                if !cut {
+                    return Err(SqlError::TooManyRows(self.limits.rows));
+                }
+                over = Some(Cut::Rows(self.limits.rows));
+                wanted = usize::try_from(room).unwrap_or(wanted);
             }
             // SAFETY: the chunk outlives the vectors, has one per column, and its size bounds the
             // rows.
@@ -213,7 +243,7 @@ impl<B: Build> Sink<'_, '_, B> {
                     .enumerate()
                     .map(|(i, ty)| ty.open(chunk.vector(i)))
                     .collect();
-                for row in 0..chunk.len() {
+                for row in 0..wanted {
                     rows.push(
                         vectors
                             .iter()
@@ -222,15 +252,25 @@ impl<B: Build> Sink<'_, '_, B> {
                             .collect(),
                     );
                     if self.build.size() > self.limits.bytes {
-                        return Err(SqlError::TooManyBytes(self.limits.bytes));
+                        // One row that is too large leaves nothing to show.
+                        if !cut || rows.len() == 1 {
+                            return Err(SqlError::TooManyBytes(self.limits.bytes));
+                        }
+                        rows.pop();
+                        over = Some(Cut::Bytes(self.limits.bytes));
+                        break;
                     }
                 }
+            }
+            if over.is_some() {
+                break;
             }
             self.watch.check()?;
         }
         Ok(Table {
             columns: names,
             rows,
+            cut: over,
         })
     }
 }

@@ -10,6 +10,7 @@ pub(crate) mod decode;
 pub(crate) mod execute;
 pub(crate) mod extensions;
 pub(crate) mod ffi;
+pub(crate) mod free_sql;
 pub(crate) mod functions;
 pub(crate) mod iso;
 pub(crate) mod json;
@@ -46,6 +47,8 @@ pub(crate) enum SqlError {
     Cancelled,
     TooManyRows(u64),
     TooManyBytes(u64),
+    /// A client's SQL that would leave the database.
+    Refused(String),
     /// No connection became free in time.
     Busy(usize),
 }
@@ -53,7 +56,7 @@ pub(crate) enum SqlError {
 impl fmt::Display for SqlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Engine(text) | Self::Parameter(text) => f.write_str(text),
+            Self::Engine(text) | Self::Parameter(text) | Self::Refused(text) => f.write_str(text),
             Self::Missing(name) => write!(f, "no value is given for `${name}`"),
             Self::Interrupted => f.write_str("the statement was interrupted"),
             Self::TimedOut(ms) => write!(

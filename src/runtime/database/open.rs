@@ -16,6 +16,9 @@ use super::secrets;
 use super::snapshot::{Snapshot, in_words, is_lock, lock_holder};
 use crate::options::{InUse, Options, StartError};
 
+/// A database that lives as long as the process, or until a reload.
+const IN_MEMORY: &str = ":memory:";
+
 /// Opens the database of the profile and makes a pool for it.
 pub(crate) fn open(
     manifest: &Manifest,
@@ -33,14 +36,26 @@ pub(crate) fn open(
         .unwrap_or(&configured)
         .display()
         .to_string();
-    if shown.starts_with(":memory:") || shown.is_empty() {
+    if shown.is_empty() {
         return Err(StartError::Database(format!(
-            "the database of profile `{}` must be a file; an in-memory database cannot be shared between connections",
+            "the database of profile `{}` has an empty path; give the path of a file, or `:memory:`",
             options.profile
         )));
     }
-    let path = options.root.join(&configured);
-    prepare_file(&path, &shown, readonly, &options.profile)?;
+    let in_memory = shown == IN_MEMORY;
+    if in_memory && readonly {
+        return Err(StartError::Database(format!(
+            "the database of profile `{}` is in memory, where nothing can be read before something is written; leave `readonly` out",
+            options.profile
+        )));
+    }
+    let path = match in_memory {
+        true => configured.clone(),
+        false => options.root.join(&configured),
+    };
+    if !in_memory {
+        prepare_file(&path, &shown, readonly, &options.profile)?;
+    }
     let mode = if readonly { "READ_ONLY" } else { "READ_WRITE" };
     let Some(text) = path.to_str() else {
         return Err(StartError::Database(format!(
@@ -66,14 +81,44 @@ pub(crate) fn open(
     functions::register(&mut connection, &registry).map_err(refused)?;
     secrets::create(&mut connection, &options.user_config.secrets);
     // Who runs a command may read any file anyway; a client of a server may not.
-    let serves = matches!(options.transport, "stdio" | "streamable-http");
-    if serves && !confine::may_reach_out(manifest) {
-        let confined = confine::confine(&mut connection).map_err(refused)?;
-        tracing::debug!(confined, "external access");
+    let serves = options.serves();
+    if serves {
+        bound_memory(&mut connection, manifest.project.limits.memory_mb).map_err(refused)?;
     }
-    drop(connection);
+    let mut opening = None;
+    if serves && !confine::may_reach_out(manifest) {
+        // It asks for every function of the engine, which takes longer than all the rest.
+        let thread = std::thread::Builder::new().name("mxcp-confine".to_owned());
+        let confining = thread.spawn(move || {
+            let confined = confine::confine(&mut connection)?;
+            tracing::debug!(confined, "external access");
+            Ok(())
+        });
+        opening = Some(confining.map_err(|e| StartError::Database(e.to_string()))?);
+    }
     let patience = Duration::from_millis(manifest.project.limits.timeout_ms.min(60_000));
-    Ok(Pool::new(engine, registry, patience, snapshot))
+    Ok(Pool::new(engine, registry, patience, snapshot, opening))
+}
+
+// No query of a client may take the machine: beyond this the engine uses its files, and then gives up.
+fn bound_memory(
+    connection: &mut super::ffi::Connection,
+    limit: Option<u64>,
+) -> Result<(), super::SqlError> {
+    // What a large result took is given back soon, not when the next one comes.
+    connection.batch(
+        "SET GLOBAL allocator_background_threads = true; \
+         SET GLOBAL allocator_flush_threshold = '32MiB'; \
+         SET GLOBAL allocator_bulk_deallocation_flush_threshold = '64MiB'",
+    )?;
+    let Some(limit) = limit else {
+        return connection.batch("SET GLOBAL memory_limit = '25%'");
+    };
+    connection.batch(&format!("SET GLOBAL memory_limit = '{limit}MiB'"))?;
+    let spilled = limit.saturating_mul(4);
+    connection.batch(&format!(
+        "SET GLOBAL max_temp_directory_size = '{spilled}MiB'"
+    ))
 }
 
 // The copy that the caller has made already, or a new one.

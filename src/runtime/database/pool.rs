@@ -2,11 +2,14 @@
 
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::SqlError;
 use super::ffi::{Connection, Engine, Prepared};
+use super::free_sql::Reach;
 use super::functions::{ConnectionState, Facts, Registry};
 use super::snapshot::Snapshot;
 
@@ -64,7 +67,14 @@ pub(crate) struct Pool {
     freed: Condvar,
     size: usize,
     patience: Duration,
+    /// What must be over before the first statement runs; nobody who only starts waits for it.
+    opening: Mutex<Option<Opening>>,
+    opened: AtomicBool,
+    reach: Mutex<Option<Arc<Reach>>>,
 }
+
+/// Work on a database that goes on after it was opened.
+pub(crate) type Opening = JoinHandle<Result<(), SqlError>>;
 
 #[derive(Debug)]
 struct Inner {
@@ -84,6 +94,7 @@ impl Pool {
         registry: Arc<Registry>,
         patience: Duration,
         snapshot: Option<Snapshot>,
+        opening: Option<Opening>,
     ) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
@@ -96,13 +107,60 @@ impl Pool {
                 snapshot,
             }),
             freed: Condvar::new(),
-            size: (processors * 2).max(2),
+            // More than can run at once: a few slow statements must not keep the quick ones waiting.
+            size: (processors * 2).max(8),
             patience,
+            opened: AtomicBool::new(opening.is_none()),
+            opening: Mutex::new(opening),
+            reach: Mutex::default(),
         }
+    }
+
+    /// How many statements can run at once.
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// What the functions of this database reach, read again when `fresh`.
+    pub(crate) fn reach(
+        &self,
+        fresh: bool,
+        read: impl FnOnce() -> Result<Reach, SqlError>,
+    ) -> Result<Arc<Reach>, SqlError> {
+        let mut known = self.reach.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(reach) = known.as_ref().filter(|_| !fresh) {
+            return Ok(Arc::clone(reach));
+        }
+        let reach = Arc::new(read()?);
+        *known = Some(Arc::clone(&reach));
+        Ok(reach)
+    }
+
+    // A database whose opening failed is closed: what should protect it is not in place.
+    fn finish_opening(&self) {
+        if self.opened.load(Ordering::Acquire) {
+            return;
+        }
+        let mut opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(opening) = opening.take() {
+            let failed = match opening.join() {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(error.to_string()),
+                Err(_) => Some("its opening crashed".to_owned()),
+            };
+            if let Some(why) = failed {
+                tracing::error!("the database is closed: {why}");
+                let mut inner = self.lock();
+                inner.closed_because = Some(why);
+                inner.engine = None;
+            }
+        }
+        self.opened.store(true, Ordering::Release);
     }
 
     /// A connection of one's own, waiting for it when all are in use. SQL sees the given caller.
     pub(crate) fn lease(&self, facts: Arc<Facts>) -> Result<Lease<'_>, SqlError> {
+        self.finish_opening();
         let deadline = Instant::now() + self.patience;
         let mut inner = self.lock();
         let session = loop {
@@ -145,6 +203,7 @@ impl Pool {
 
     /// A connection outside the pool, for work that no other call may share. It closes when dropped.
     pub(crate) fn detached(&self) -> Result<Session, SqlError> {
+        self.finish_opening();
         let engine = self.lock().engine.clone();
         match engine {
             Some(engine) => self.connect(&engine),
@@ -167,6 +226,7 @@ impl Pool {
 
     /// Closes the idle connections and refuses new leases; leased ones close when they come back.
     pub(crate) fn close(&self) {
+        self.finish_opening();
         let (engine, idle, snapshot) = {
             let mut inner = self.lock();
             let idle = std::mem::take(&mut inner.idle);

@@ -90,7 +90,7 @@ fn skip_blank(mut text: &str) -> &str {
 }
 
 // The length of a comment at the beginning; 0 when there is none.
-fn blank_end(text: &str) -> usize {
+pub(super) fn blank_end(text: &str) -> usize {
     if text.starts_with("--") {
         return text.find('\n').map_or(text.len(), |at| at + 1);
     }
@@ -119,7 +119,7 @@ fn blank_end(text: &str) -> usize {
 }
 
 /// The statements of a text, without their semicolons; parts with nothing but blanks are none.
-fn split(sql: &str) -> Vec<Range<usize>> {
+pub(super) fn split(sql: &str) -> Vec<Range<usize>> {
     let mut out = Vec::new();
     let (mut start, mut at) = (0, 0);
     while let Some(rest) = sql.get(at..).filter(|rest| !rest.is_empty()) {
@@ -143,7 +143,7 @@ fn split(sql: &str) -> Vec<Range<usize>> {
 }
 
 // The length of a quoted text or name at the beginning; 0 when there is none.
-fn quoted_end(text: &str) -> usize {
+pub(super) fn quoted_end(text: &str) -> usize {
     let close = |open: usize, mark: &str| {
         text.get(open..)
             .and_then(|rest| rest.find(mark))

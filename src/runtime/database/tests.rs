@@ -53,6 +53,7 @@ impl Db {
                 watchdog: &self.watchdog,
                 cancel: &self.cancel,
                 exact: false,
+                cut: false,
             },
         )?;
         Ok(crate::output::shape_rows(table, None).unwrap())
@@ -83,7 +84,7 @@ fn pool(path: &Path, mode: &str) -> Pool {
     let mut connection = engine.connect().unwrap();
     functions::register(&mut connection, &registry).unwrap();
     drop(connection);
-    Pool::new(engine, registry, Duration::from_secs(5), None)
+    Pool::new(engine, registry, Duration::from_secs(5), None, None)
 }
 
 fn exact(digits: &str) -> Value {

@@ -59,6 +59,7 @@ impl Inputs {
     }
 
     fn unknown(&self, name: &str) -> String {
+        let name: String = name.chars().take(80).collect();
         let known: Vec<&str> = self
             .parameters
             .iter()

@@ -36,7 +36,7 @@ pub(crate) fn shape_rows(table: Table<Value>, returns: Option<&TypeDef>) -> Resu
     {
         return Ok(table.rows.into_iter().flatten().collect());
     }
-    let Table { columns, rows } = table;
+    let Table { columns, rows, .. } = table;
     let rows = rows
         .into_iter()
         .map(|row| {
@@ -98,6 +98,7 @@ mod tests {
         Table {
             columns: columns.iter().map(|c| (*c).to_owned()).collect(),
             rows: serde_json::from_value(rows).unwrap(),
+            cut: None,
         }
     }
 

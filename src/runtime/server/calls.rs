@@ -15,11 +15,21 @@ use crate::Cancel;
 #[derive(Debug)]
 pub(super) struct Calls {
     permits: Arc<Semaphore>,
+    /// One for each piece of SQL that can run at once: what waits for one must not hold a thread.
+    lanes: Arc<Semaphore>,
     /// How many may wait for a permit.
     queue: usize,
     waiting: AtomicUsize,
     running: watch::Sender<usize>,
     stopped: watch::Sender<bool>,
+}
+
+/// What a call occupies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A connection of the database, and nothing else.
+    Sql,
+    Other,
 }
 
 /// Why a call gave nothing back.
@@ -36,13 +46,14 @@ pub(super) enum Lost {
 }
 
 impl Calls {
-    /// At most `concurrent` run at once and `queue` wait for their turn.
-    pub(super) fn new(concurrent: u64, queue: u64) -> Self {
+    /// At most `concurrent` run at once, `lanes` of them SQL, and `queue` wait for their turn.
+    pub(super) fn new(concurrent: u64, lanes: usize, queue: u64) -> Self {
         let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
         Self {
             permits: Arc::new(Semaphore::new(
                 size(concurrent).clamp(1, Semaphore::MAX_PERMITS),
             )),
+            lanes: Arc::new(Semaphore::new(lanes.clamp(1, Semaphore::MAX_PERMITS))),
             queue: size(queue),
             waiting: AtomicUsize::new(0),
             running: watch::Sender::new(0),
@@ -62,6 +73,7 @@ impl Calls {
         &self,
         context: &RequestContext<RoleServer>,
         cancel: &Cancel,
+        kind: Kind,
         mut inbox: Option<Inbox>,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Lost> {
@@ -69,9 +81,13 @@ impl Calls {
         let mut stopped = self.stopped.subscribe();
         let body = async {
             let permit = self.permit().await?;
+            let lane = match kind {
+                Kind::Sql => Arc::clone(&self.lanes).acquire_owned().await.ok(),
+                Kind::Other => None,
+            };
             let mut asked = JoinSet::new();
             let mut result = tokio::task::spawn_blocking(move || {
-                let _permit = permit;
+                let _held = (permit, lane);
                 work()
             });
             let result = loop {

@@ -1,4 +1,4 @@
-//! Completion of arguments whose values are declared.
+//! Completion of arguments: the values that are declared, or else the examples.
 
 use mxcp_artifact::{Endpoint, EndpointKind, Manifest};
 use rmcp::ErrorData;
@@ -35,8 +35,9 @@ pub(super) fn complete(
     let mut values: Vec<String> = parameter
         .ty
         .allowed
+        .as_ref()
+        .unwrap_or(&parameter.ty.examples)
         .iter()
-        .flatten()
         .filter(|value| **value != Value::Null)
         .map(text)
         .filter(|value| value.to_lowercase().starts_with(&typed))

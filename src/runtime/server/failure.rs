@@ -12,6 +12,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use rmcp::ErrorData;
 use rmcp::model::ErrorCode;
+use serde_json::{Map, Value};
 
 use super::calls::Lost;
 use crate::CallError;
@@ -26,8 +27,16 @@ pub(super) enum Author {
 }
 
 /// The text for the client. Everything is logged here.
-pub(super) fn explain(error: &CallError, endpoint: &str, author: Author) -> String {
+pub(super) fn explain(
+    error: &CallError,
+    endpoint: &str,
+    author: Author,
+    given: &Map<String, Value>,
+) -> String {
     let (text, hidden) = match error {
+        CallError::Failed { message, .. } if quotes_data(message, author, given) => {
+            (Cow::Borrowed("the query failed"), true)
+        }
         CallError::Failed { message, traceback } => failed(message, traceback.is_some(), author),
         // It may quote a value that output policies have not seen.
         CallError::InvalidOutput(_) => (
@@ -56,8 +65,12 @@ pub(super) fn explain(error: &CallError, endpoint: &str, author: Author) -> Stri
 }
 
 /// A failed resource or prompt: these have no result that could carry an error.
-pub(super) fn error_data(error: &CallError, endpoint: &str) -> ErrorData {
-    let text = explain(error, endpoint, Author::Project);
+pub(super) fn error_data(
+    error: &CallError,
+    endpoint: &str,
+    given: &Map<String, Value>,
+) -> ErrorData {
+    let text = explain(error, endpoint, Author::Project, given);
     match error {
         CallError::NotFound { .. } | CallError::InvalidInput(_) => {
             ErrorData::invalid_params(text, None)
@@ -121,6 +134,31 @@ fn failed(message: &str, raised: bool, author: Author) -> (Cow<'_, str>, bool) {
     }
 }
 
+// A value that cannot be converted is quoted. It may come from a table, where policies have not seen it.
+fn quotes_data(message: &str, author: Author, given: &Map<String, Value>) -> bool {
+    static VALUE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        Regex::new(r#"^Failed to execute SQL: Conversion Error: [^'"]*['"](.*)['"]"#).ok()
+    });
+    if author == Author::Client {
+        return false;
+    }
+    let text = message.lines().next().unwrap_or_default();
+    let quoted = VALUE
+        .as_ref()
+        .and_then(|value| value.captures(text)?.get(1));
+    let Some(quoted) = quoted.map(|quoted| quoted.as_str()) else {
+        return false;
+    };
+    // What stands between the first quote and the last may be more than the value.
+    !given.values().any(|value| {
+        let text = match value {
+            Value::String(text) => Cow::Borrowed(text.as_str()),
+            value => Cow::Owned(value.to_string()),
+        };
+        !text.is_empty() && (quoted.contains(text.as_ref()) || text.contains(quoted))
+    })
+}
+
 // `Binder` of `Binder Error: …`.
 fn sql_error_class(text: &str) -> Option<&str> {
     let (class, _) = text.split_once(" Error: ")?;
@@ -179,6 +217,8 @@ fn id() -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn shown(message: &str, raised: bool, author: Author) -> String {
@@ -186,7 +226,8 @@ mod tests {
             message: message.into(),
             traceback: raised.then(|| "Traceback".into()),
         };
-        explain(&error, "t", author)
+        let given = json!({"s": "abc"});
+        explain(&error, "t", author, given.as_object().unwrap())
     }
 
     #[test]
@@ -211,6 +252,10 @@ mod tests {
         for (message, raised) in [
             (
                 "Failed to execute SQL: Catalog Error: Table with name salaries does not exist!",
+                false,
+            ),
+            (
+                "Failed to execute SQL: Conversion Error: Could not convert string 'ssn 7' to INT32 when casting from source column hidden",
                 false,
             ),
             (
@@ -240,7 +285,7 @@ mod tests {
             );
         }
         let output = CallError::InvalidOutput("Invalid date format: 123-45-6789".into());
-        assert!(!explain(&output, "t", Author::Project).contains("6789"));
+        assert!(!explain(&output, "t", Author::Project, &Map::new()).contains("6789"));
         assert_eq!(
             shown(
                 "ValueError: cannot read '/srv/app/x/model.pkl' of https://a.b/c/d",

@@ -22,8 +22,9 @@ use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::{Map, Value};
 
 use super::asking::{self, Seal};
-use super::calls::{Calls, Lost};
+use super::calls::{Calls, Kind, Lost};
 use super::changes::{self, Changes, Watching};
+use super::cut::Notice;
 use super::descriptors::{Descriptors, Target};
 use super::failure::{self, Author};
 use super::messages::{Inbox, Outbox, rank};
@@ -162,6 +163,7 @@ impl Server {
         context: &RequestContext<RoleServer>,
         request: (&'static str, &str),
         cancel: &Cancel,
+        kind: Kind,
         inbox: Option<Inbox>,
         work: impl FnOnce(&Runtime) -> T + Send + 'static,
         failed: impl Fn(&T) -> bool + Send,
@@ -171,7 +173,7 @@ impl Server {
         let result = self
             .shared
             .calls
-            .run(context, cancel, inbox, move || work(&runtime))
+            .run(context, cancel, kind, inbox, move || work(&runtime))
             .await;
         let (method, name) = request;
         let ended = match &result {
@@ -224,21 +226,37 @@ impl Server {
         let (caller, inbox, outbox) = self.caller(context, Some(endpoint), answers);
         let mut call = Call::new(EndpointKind::Tool, name, arguments);
         call.caller = caller;
+        call.cut = true;
         let cancel = call.cancel.clone();
-        let returns = endpoint.returns.clone();
         let asked = outbox.clone();
+        let kind = match endpoint.body {
+            Body::Sql(_) => Kind::Sql,
+            Body::Python(_) | Body::Prompt(_) => Kind::Other,
+        };
+        let called = Arc::clone(descriptors);
         let work = move |runtime: &Runtime| match runtime.call(&call) {
-            Ok(outcome) => tools::success(outcome.value, returns.as_ref())
-                .unwrap_or_else(|text| tools::failure_text(&call.id, &text)),
+            Ok(outcome) => {
+                let endpoint = called.manifest.endpoints.get(index);
+                let returns = endpoint.and_then(|endpoint| endpoint.returns.as_ref());
+                let mut result = match tools::success(outcome.value, returns) {
+                    Ok(result) => result,
+                    Err(text) => return tools::failure_text(&call.id, &text),
+                };
+                if let (Some(cut), Some(endpoint)) = (outcome.cut, endpoint) {
+                    let notice = Notice::of_tool(cut, endpoint, &call.arguments);
+                    notice.put(&mut result, outcome.rows.unwrap_or_default());
+                }
+                result
+            }
             // The code ended because its question has no answer yet.
             Err(_) if asked.is_some_and(|outbox| outbox.waits_for_client()) => {
                 CallToolResult::success(Vec::new())
             }
-            Err(error) => tools::failure(&call.id, &error, Author::Project),
+            Err(error) => tools::failure(&call.id, &error, Author::Project, &call.arguments),
         };
         let request = ("tools/call", name);
         let result = self
-            .run(context, request, &cancel, inbox, work, is_error)
+            .run(context, request, &cancel, kind, inbox, work, is_error)
             .await
             .map_err(|lost| failure::lost(lost, name))?;
         if is_error(&result)
@@ -266,15 +284,20 @@ impl Server {
         let cancel = Cancel::default();
         let stop = cancel.clone();
         let work = move |runtime: &Runtime| match tool.run(runtime, &arguments, &caller, &stop) {
-            Ok(value) => {
+            Ok((value, cut)) => {
+                let rows = value.as_array().map_or(0, Vec::len);
                 let content = vec![ContentBlock::text(tools::text(&value))];
                 let mut result = CallToolResult::success(content);
                 result.structured_content = Some(tools::wrapped(value));
+                if let Some(cut) = cut {
+                    Notice::of_sql(cut).put(&mut result, rows);
+                }
                 result
             }
-            Err(error) => tools::failure(name, &error, Author::Client),
+            Err(error) => tools::failure(name, &error, Author::Client, &arguments),
         };
-        self.run(context, ("tools/call", name), &cancel, None, work, is_error)
+        let request = ("tools/call", name);
+        self.run(context, request, &cancel, Kind::Sql, None, work, is_error)
             .await
             .map_err(|lost| failure::lost(lost, name))
     }
@@ -452,6 +475,7 @@ impl ServerHandler for Server {
                 &context,
                 ("resources/read", &request.uri),
                 &cancel,
+                Kind::Other,
                 inbox,
                 work,
                 Result::is_err,
@@ -508,6 +532,7 @@ impl ServerHandler for Server {
                 &context,
                 ("prompts/get", &request.name),
                 &cancel,
+                Kind::Other,
                 None,
                 work,
                 Result::is_err,

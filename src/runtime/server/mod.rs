@@ -8,6 +8,7 @@ mod asking;
 mod calls;
 mod changes;
 mod completion;
+mod cut;
 mod descriptors;
 mod ending;
 mod failure;

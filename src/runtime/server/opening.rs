@@ -3,19 +3,35 @@
 //! Before the first request that opens a session, the service takes any other message for the end of
 //! the protocol. Those messages mean nothing yet, so they are dropped here.
 
+use axum::http::request::Parts;
 use rmcp::RoleServer;
-use rmcp::model::{ClientJsonRpcMessage, ClientRequest, GetMeta as _, ProtocolVersion};
+use rmcp::model::{
+    ClientJsonRpcMessage, ClientRequest, GetExtensions as _, GetMeta as _, ProtocolVersion,
+};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 
 pub(super) struct Opening<T> {
     inner: T,
     open: bool,
+    /// The HTTP request that opened the connection; what it says of the client goes with every message.
+    parts: Option<Parts>,
 }
 
 impl<T> Opening<T> {
     pub(super) fn new(inner: T) -> Self {
-        Self { inner, open: false }
+        Self {
+            inner,
+            open: false,
+            parts: None,
+        }
+    }
+
+    pub(super) fn of_request(inner: T, parts: Parts) -> Self {
+        Self {
+            parts: Some(parts),
+            ..Self::new(inner)
+        }
     }
 }
 
@@ -31,7 +47,12 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for Opening<T> {
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
         loop {
-            let message = self.inner.receive().await?;
+            let mut message = self.inner.receive().await?;
+            if let (Some(parts), ClientJsonRpcMessage::Request(request)) =
+                (&self.parts, &mut message)
+            {
+                request.request.extensions_mut().insert(parts.clone());
+            }
             if self.open {
                 return Some(message);
             }

@@ -39,7 +39,7 @@ pub(super) fn get(
     call.lenient_strings = true;
     let outcome = runtime
         .call(&call)
-        .map_err(|error| error_data(&error, endpoint.id()))?;
+        .map_err(|error| error_data(&error, endpoint.id(), &call.arguments))?;
     let messages = outcome
         .value
         .as_array()

@@ -32,7 +32,7 @@ pub(super) fn read(
     call.lenient_strings = true;
     let outcome = runtime
         .call(&call)
-        .map_err(|error| error_data(&error, endpoint.id()))?;
+        .map_err(|error| error_data(&error, endpoint.id(), &call.arguments))?;
     let mime = mime_type(endpoint);
     if let Some(contents) = blob(&outcome.value, &uri, mime) {
         return Ok(ReadResourceResult::new(vec![contents]));

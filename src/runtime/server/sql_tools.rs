@@ -1,6 +1,6 @@
 //! The built-in tools that let a client look at the database and query it.
 //!
-//! They are plain queries of the runtime: its limits and its read-only mode hold for them.
+//! Limits and the read-only mode hold for them as for any other, and their SQL stays inside the database.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use mxcp_artifact::manifest::SqlTools;
 use rmcp::model::{Tool, ToolAnnotations};
 use serde_json::{Map, Value, json};
 
-use crate::{CallError, Caller, Cancel, Runtime};
+use crate::{CallError, Caller, Cancel, Cut, Runtime};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SqlTool {
@@ -112,14 +112,14 @@ impl SqlTool {
             ))
     }
 
-    /// Runs the tool; the result is a list of objects.
+    /// Runs the tool; the result is a list of objects, which may be cut.
     pub(super) fn run(
         self,
         runtime: &Runtime,
         arguments: &Map<String, Value>,
         caller: &Caller,
         cancel: &Cancel,
-    ) -> Result<Value, CallError> {
+    ) -> Result<(Value, Option<Cut>), CallError> {
         let parameter = self.parameter().map(|(name, _)| name);
         if let Some(name) = arguments
             .keys()
@@ -144,8 +144,11 @@ impl SqlTool {
             }
         };
         match self {
-            Self::ExecuteSqlQuery => runtime.query_as(argument, &Map::new(), caller, cancel),
-            Self::ListTables => runtime.query_as(LIST_TABLES, &Map::new(), caller, cancel),
+            Self::ExecuteSqlQuery => runtime.free_query(argument, caller, cancel),
+            Self::ListTables => {
+                let tables = runtime.query_as(LIST_TABLES, &Map::new(), caller, cancel)?;
+                Ok((tables, None))
+            }
             Self::GetTableSchema => {
                 let columns = runtime.query_as(GET_TABLE_SCHEMA, arguments, caller, cancel)?;
                 if columns.as_array().is_some_and(Vec::is_empty) {
@@ -153,7 +156,7 @@ impl SqlTool {
                         "There is no table '{argument}'. Call list_tables to see what there is"
                     )));
                 }
-                Ok(columns)
+                Ok((columns, None))
             }
         }
     }

@@ -82,7 +82,11 @@ pub(super) async fn serve(
 ) -> Result<(), ServeError> {
     let patience = end.patience;
     let limits = runtime.manifest().project.limits.clone();
-    let calls = Arc::new(Calls::new(limits.concurrent_calls, limits.queue));
+    let calls = Arc::new(Calls::new(
+        limits.concurrent_calls,
+        runtime.width(),
+        limits.queue,
+    ));
     let server = Server::new(runtime, Arc::clone(&calls));
     server.announce_changes();
     let (from_client, service_input) = tokio::io::duplex(BUFFER);

@@ -431,8 +431,13 @@ async fn sql_tools_show_the_database_and_the_clients_own_mistakes() {
         ),
         (
             "execute_sql_query",
-            json!({"sql": "SELECT * FROM range(11)"}),
+            json!({"sql": "INSERT INTO kv SELECT range, 1 FROM range(11) RETURNING *"}),
             "more than 10 rows",
+        ),
+        (
+            "execute_sql_query",
+            json!({"sql": "SET threads = 1"}),
+            "stays inside the database",
         ),
     ] {
         let result = client.call(tool, arguments).await;

@@ -59,8 +59,13 @@ pub(super) fn wrapped(value: Value) -> Value {
     object.into()
 }
 
-pub(super) fn failure(tool: &str, error: &CallError, author: Author) -> CallToolResult {
-    failure_text(tool, &explain(error, tool, author))
+pub(super) fn failure(
+    tool: &str,
+    error: &CallError,
+    author: Author,
+    given: &Map<String, Value>,
+) -> CallToolResult {
+    failure_text(tool, &explain(error, tool, author, given))
 }
 
 pub(super) fn failure_text(tool: &str, text: &str) -> CallToolResult {

@@ -245,6 +245,7 @@ mod tests {
             value,
             decision: Decision::default(),
             rows: None,
+            cut: None,
         });
         let result = judge(EndpointKind::Tool, &test, outcome, 0.0);
         (result.status, result.error.or(result.note))

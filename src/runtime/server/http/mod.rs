@@ -3,6 +3,7 @@
 
 mod guard;
 mod routes;
+mod sse;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +28,7 @@ use super::stdio::ServeError;
 use crate::Runtime;
 use guard::Guard;
 use routes::Routes;
+use sse::Streams;
 
 /// Connections at once; more wait until one closes.
 const CONNECTIONS: usize = 2048;
@@ -40,6 +42,8 @@ const IDLE: Duration = Duration::from_secs(30 * 60);
 pub struct HttpOptions {
     /// Keep no session between requests.
     pub stateless: bool,
+    /// Offer the transport of the first revisions, too, under `/sse`.
+    pub events: bool,
     /// Names beside the loopback ones and the listening one that clients may call the server by.
     pub allowed_hosts: Vec<String>,
     /// Origins of web pages that may talk to the server.
@@ -106,7 +110,11 @@ async fn serve(
     end: End,
 ) -> io::Result<()> {
     let limits = runtime.manifest().project.limits.clone();
-    let calls = Arc::new(Calls::new(limits.concurrent_calls, limits.queue));
+    let calls = Arc::new(Calls::new(
+        limits.concurrent_calls,
+        runtime.width(),
+        limits.queue,
+    ));
     let server = Server::new(runtime, Arc::clone(&calls));
     server.announce_changes();
     let guard = Guard::new(
@@ -131,8 +139,11 @@ async fn serve(
         Arc::clone(&sessions),
         config,
     );
+    let streams = options
+        .events
+        .then(|| Streams::new(server.clone(), limits.sessions));
     let routes = Routes::new(server, guard, sessions, limits);
-    let router = routes.router(service);
+    let router = routes.router(service, streams.clone());
     let closing = GracefulShutdown::new();
     let listener = tokio::net::TcpListener::from_std(listening.socket)?;
     tokio::select! {
@@ -143,6 +154,9 @@ async fn serve(
     drain(&calls, end.abort, end.patience.calls).await;
     // What still streams has nothing more to say.
     stopping.cancel();
+    if let Some(streams) = streams {
+        streams.close();
+    }
     if tokio::time::timeout(end.patience.output, closing.shutdown())
         .await
         .is_err()

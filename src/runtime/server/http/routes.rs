@@ -15,7 +15,7 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use mxcp_artifact::manifest::Limits;
 use rmcp::transport::streamable_http_server::StreamableHttpService;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
@@ -24,6 +24,7 @@ use serde_json::json;
 use super::super::handler::Server;
 use super::super::metrics::Now;
 use super::guard::{Guard, Refused};
+use super::sse::{self, Streams};
 
 /// How long a client may take to send a body.
 const BODY: Duration = Duration::from_secs(60);
@@ -60,18 +61,47 @@ impl Routes {
         }))
     }
 
-    pub(super) fn router(&self, mcp: StreamableHttpService<Server, LocalSessionManager>) -> Router {
+    pub(super) fn router(
+        &self,
+        mcp: StreamableHttpService<Server, LocalSessionManager>,
+        streams: Option<Streams>,
+    ) -> Router {
         let mcp = Router::new()
             .route(
                 "/mcp",
                 any(move |request: Request| {
                     let mcp = mcp.clone();
-                    async move { mcp.handle(request).await.map(Body::new) }
+                    async move {
+                        let ends_session = request.method() == Method::DELETE;
+                        let json = request
+                            .headers()
+                            .get(CONTENT_TYPE)
+                            .is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+                        let mut response = mcp.handle(request).await.map(Body::new);
+                        // The session has ended already, and clients take only this for it.
+                        if ends_session && response.status() == StatusCode::ACCEPTED {
+                            *response.status_mut() = StatusCode::OK;
+                        }
+                        // The kind was right, so what it holds is what is wrong.
+                        if json && response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+                            response = unreadable();
+                        }
+                        response
+                    }
                 }),
             )
             .layer(from_fn_with_state(self.clone(), admit));
+        let events = match streams {
+            Some(streams) => Router::new()
+                .route("/messages/", post(sse::message))
+                .layer(from_fn_with_state(self.clone(), admit))
+                .route("/sse", get(sse::open))
+                .with_state(streams),
+            None => Router::new(),
+        };
         Router::new()
             .merge(mcp)
+            .merge(events)
             .route("/healthz", get(async || answer(StatusCode::OK, "ok")))
             .route("/readyz", get(ready))
             .route("/metrics", get(metrics))
@@ -215,7 +245,7 @@ fn answer(status: StatusCode, word: &str) -> Response {
 }
 
 /// A refusal in the form that clients of the protocol read.
-fn refuse(status: StatusCode, message: &str) -> Response {
+pub(super) fn refuse(status: StatusCode, message: &str) -> Response {
     let code = match status {
         StatusCode::NOT_FOUND => -32601,
         _ => -32600,
@@ -227,8 +257,16 @@ fn refuse(status: StatusCode, message: &str) -> Response {
     )
 }
 
+fn unreadable() -> Response {
+    let error = json!({ "code": -32700, "message": "the body is no message of the protocol" });
+    body(
+        StatusCode::BAD_REQUEST,
+        &json!({ "jsonrpc": "2.0", "id": null, "error": error }),
+    )
+}
+
 /// A refusal that may be another answer in a moment.
-fn busy(message: &str) -> Response {
+pub(super) fn busy(message: &str) -> Response {
     let error = json!({ "code": -32000, "message": message, "data": { "retryable": true } });
     let mut response = body(
         StatusCode::SERVICE_UNAVAILABLE,
