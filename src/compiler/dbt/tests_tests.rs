@@ -56,7 +56,6 @@ fn compile_all(text: &str) -> Vec<CompiledTest> {
             target: &Target::default(),
             env: &Default::default(),
             macros: &macros,
-            env: &Default::default(),
         };
         compile_generic(&input, &World)
     };
