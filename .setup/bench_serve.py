@@ -196,7 +196,8 @@ class Subject:
                     return url
                 except OSError:
                     pass
-            if found := re.search(r"Listening on (http://\S+)", text):
+            # A banner may come before the socket; only who chooses its port itself is asked for it.
+            if "{" in url and (found := re.search(r"Listening on (http://\S+)", text)):
                 return found[1]
             if server.poll() is not None:
                 break

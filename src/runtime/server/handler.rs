@@ -161,13 +161,13 @@ impl Server {
     async fn run<T: Send + 'static>(
         &self,
         context: &RequestContext<RoleServer>,
-        request: (&'static str, &str),
+        request: (&'static str, &str, Kind),
         cancel: &Cancel,
-        kind: Kind,
         inbox: Option<Inbox>,
         work: impl FnOnce(&Runtime) -> T + Send + 'static,
         failed: impl Fn(&T) -> bool + Send,
     ) -> Result<T, Lost> {
+        let (method, name, kind) = request;
         let runtime = Arc::clone(&self.shared.runtime);
         let started = Instant::now();
         let result = self
@@ -175,7 +175,6 @@ impl Server {
             .calls
             .run(context, cancel, kind, inbox, move || work(&runtime))
             .await;
-        let (method, name) = request;
         let ended = match &result {
             Ok(value) if failed(value) => Ended::Failed,
             Ok(_) => Ended::Ok,
@@ -254,9 +253,9 @@ impl Server {
             }
             Err(error) => tools::failure(&call.id, &error, Author::Project, &call.arguments),
         };
-        let request = ("tools/call", name);
+        let request = ("tools/call", name, kind);
         let result = self
-            .run(context, request, &cancel, kind, inbox, work, is_error)
+            .run(context, request, &cancel, inbox, work, is_error)
             .await
             .map_err(|lost| failure::lost(lost, name))?;
         if is_error(&result)
@@ -296,8 +295,8 @@ impl Server {
             }
             Err(error) => tools::failure(name, &error, Author::Client, &arguments),
         };
-        let request = ("tools/call", name);
-        self.run(context, request, &cancel, Kind::Sql, None, work, is_error)
+        let request = ("tools/call", name, Kind::Sql);
+        self.run(context, request, &cancel, None, work, is_error)
             .await
             .map_err(|lost| failure::lost(lost, name))
     }
@@ -473,9 +472,8 @@ impl ServerHandler for Server {
         let result = self
             .run(
                 &context,
-                ("resources/read", &request.uri),
+                ("resources/read", &request.uri, Kind::Other),
                 &cancel,
-                Kind::Other,
                 inbox,
                 work,
                 Result::is_err,
@@ -530,9 +528,8 @@ impl ServerHandler for Server {
         let result = self
             .run(
                 &context,
-                ("prompts/get", &request.name),
+                ("prompts/get", &request.name, Kind::Other),
                 &cancel,
-                Kind::Other,
                 None,
                 work,
                 Result::is_err,
