@@ -63,6 +63,10 @@ pub struct RunFacts {
     pub empty: bool,
     /// What has an event time is read for this period only.
     pub sample: Option<Batch>,
+    /// Relations of an earlier run by unique id, read in the place of those that are not there.
+    pub deferred: BTreeMap<String, RelationName>,
+    /// They come before those that are there, unless these are selected.
+    pub favor_state: bool,
 }
 
 /// A node compiled against the live database.

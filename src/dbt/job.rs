@@ -103,7 +103,10 @@ impl<'a> Job<'a> {
         let hooks = pre_hooks.iter().chain(post_hooks);
         let live = match node.kind() {
             NodeKind::Seed => hooks.into_iter().any(|hook| is_template(hook)),
-            _ => node.live || batch.is_some() || run.options.empty,
+            _ => {
+                let narrowed = run.options.empty || facts.sample.is_some();
+                node.live || batch.is_some() || narrowed || !facts.deferred.is_empty()
+            }
         };
         let Some(templates) = run.helpers.templates.filter(|_| live) else {
             if node.live {

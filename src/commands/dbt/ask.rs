@@ -222,7 +222,9 @@ pub(super) fn compile_nodes(
     nodes: &[&Node],
     log: &Log,
 ) -> Result<Vec<String>, String> {
-    let needs = nodes.iter().any(|node| node.live) || options.empty;
+    let facts = &options.facts;
+    let narrowed = options.empty || facts.sample.is_some() || !facts.deferred.is_empty();
+    let needs = nodes.iter().any(|node| node.live) || narrowed;
     let asking = match needs {
         true => Some(Asking::open(options).map_err(|error| error.to_string())?),
         false => None,

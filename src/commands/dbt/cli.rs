@@ -206,9 +206,9 @@ pub(super) struct Selection {
     #[arg(long = "no-defer", hide = true)]
     no_defer: bool,
     #[arg(long, hide = true)]
-    defer_state: Option<PathBuf>,
+    pub(super) defer_state: Option<PathBuf>,
     #[arg(long, hide = true)]
-    favor_state: bool,
+    pub(super) favor_state: bool,
 }
 
 #[derive(Debug, clap::Args)]

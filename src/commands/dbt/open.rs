@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use mxcp_artifact::RelationName;
 use mxcp_artifact::dbt::DbtGraph;
 use mxcp_artifact::dbt_live::{Batch, RunFacts};
 use mxcp_base::render::Format;
@@ -301,9 +302,51 @@ impl Opened {
         if let Some(text) = &running.sample {
             options.facts.sample = Some(sample(text, self.started)?);
         }
+        if running.selection.defer {
+            options.facts.deferred = self.deferred(&running.selection, &options)?;
+            options.facts.favor_state = running.selection.favor_state;
+        }
         options.store_failures = running.store_failures;
         options.facts.store_failures = running.store_failures;
         Ok(options)
+    }
+
+    /// Where the earlier run that `--defer` means has its relations.
+    fn deferred(
+        &self,
+        selection: &Selection,
+        options: &Options,
+    ) -> Result<BTreeMap<String, RelationName>, Failure> {
+        let read = match &selection.defer_state {
+            Some(folder) => {
+                State::read(&self.session.root.join(folder))
+                    .map_err(|error| Failure::new(error.to_string()))?
+                    .manifest
+            }
+            None => options.selection.state.manifest.clone(),
+        };
+        let Some(manifest) = read else {
+            return Err(
+                Failure::new("`--defer` needs the `manifest.json` of another run")
+                    .help("name its folder with `--state`"),
+            );
+        };
+        let own = super::graph_json::database(self);
+        let nodes = manifest["nodes"].as_object();
+        let relations = nodes.into_iter().flatten().filter_map(|(id, node)| {
+            let text = |key: &str| node[key].as_str().map(str::to_owned);
+            let kind = node["resource_type"].as_str()?;
+            if !matches!(kind, "model" | "seed" | "snapshot") || node["relation_name"].is_null() {
+                return None;
+            }
+            let relation = RelationName {
+                catalog: text("database").filter(|name| *name != own),
+                schema: text("schema")?,
+                name: text("alias")?,
+            };
+            Some((id.clone(), relation))
+        });
+        Ok(relations.collect())
     }
 
     fn selection(&self, selection: &Selection) -> Result<mxcp_dbt::Selection, Failure> {

@@ -514,6 +514,10 @@ fn live_reference(
     };
     Ok(match &found.resolved {
         Resolved::Relation(name) => {
+            let name = match running.run.deferred.get(&found.unique_id) {
+                Some(other) if is_deferred(session, running, &found.unique_id, name)? => other,
+                _ => name,
+            };
             let relation = session.relation(name.clone());
             Value::from_object(narrowed(running, relation, found.event_time.as_deref()))
         }
@@ -529,6 +533,21 @@ fn live_reference(
         }
         Resolved::Unknown { .. } => return Err(session.stop(Stop::Ref(key))),
     })
+}
+
+/// Whether a node is read where an earlier run left it.
+fn is_deferred(
+    session: &Session,
+    running: &live::Live,
+    id: &str,
+    name: &RelationName,
+) -> Result<bool, Error> {
+    let selected = running.run.selected.iter().any(|selected| selected == id);
+    if running.run.favor_state && !selected {
+        return Ok(true);
+    }
+    let catalog = name.catalog.as_deref();
+    Ok(live::find(session, running, catalog, &name.schema, &name.name)?.is_none())
 }
 
 /// A relation of which a run reads no rows, or those of a period: a microbatch, or a sample.

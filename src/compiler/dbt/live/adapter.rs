@@ -176,7 +176,7 @@ fn schema_of(relation: &Relation) -> String {
 }
 
 /// What kind of relation there is of this name, if any.
-pub(super) fn find(
+pub(in crate::dbt) fn find(
     session: &Session,
     live: &Live,
     catalog: Option<&str>,

@@ -16,6 +16,7 @@ use mxcp_artifact::RelationName;
 use mxcp_artifact::dbt_live::{Batch, RunFacts};
 use serde_json::{Map, Value as Json};
 
+pub(super) use adapter::find;
 pub(super) use calls::{call, plain};
 pub(crate) use link::Link;
 pub(crate) use link::with_link;
