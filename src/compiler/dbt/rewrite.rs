@@ -211,17 +211,7 @@ fn late_defaults(text: &str, found: &ast::Macro<'_>, edits: &mut Vec<Edit>) {
 
 // Whether an expression names one of these outside its texts.
 fn mentions(expression: &str, names: &[&str]) -> bool {
-    let mut outside = String::new();
-    let mut open = None;
-    for c in expression.chars() {
-        match open {
-            Some(quote) if c == quote => open = None,
-            Some(_) => {}
-            None if c == '\'' || c == '"' => open = Some(c),
-            None => outside.push(c),
-        }
-    }
-    outside
+    super::values::outside_quotes(expression)
         .split(|c: char| c != '_' && c != '.' && !c.is_alphanumeric())
         .any(|word| names.contains(&word.split('.').next().unwrap_or_default()))
 }

@@ -152,8 +152,8 @@ fn render_text(text: &str, facts: &Arc<Facts>) -> Result<Json, (&'static str, St
     evaluate(text, &session, root)
 }
 
-/// Whether a list is written with literals alone.
-fn is_constant(expression: &str) -> bool {
+/// An expression without its quoted texts.
+pub(super) fn outside_quotes(expression: &str) -> String {
     let mut outside = String::new();
     let mut open = None;
     for c in expression.chars() {
@@ -164,7 +164,13 @@ fn is_constant(expression: &str) -> bool {
             None => outside.push(c),
         }
     }
-    expression.trim_start().starts_with('[') && !outside.contains(char::is_alphabetic)
+    outside
+}
+
+/// Whether a list is written with literals alone.
+fn is_constant(expression: &str) -> bool {
+    expression.trim_start().starts_with('[')
+        && !outside_quotes(expression).contains(char::is_alphabetic)
 }
 
 /// Renders a text with the names of `root`, which belongs to `session`.

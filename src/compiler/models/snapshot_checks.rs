@@ -1,18 +1,14 @@
 //! Snapshots: those that cannot be taken, and columns they name that their query does not give.
 
-use std::collections::BTreeMap;
-
 use mxcp_artifact::Column;
 use mxcp_artifact::dbt::SnapshotStrategy;
 use mxcp_base::{codes, suggest};
 use mxcp_syntax::yaml::join_pointer;
 
-use super::node::{Names, target, vars_of};
 use super::packages::package_of;
 use super::places::{config_anchor, start};
 use super::snapshots::{Snapshot, snapshots};
 use crate::Db;
-use crate::dbt::RenderInput;
 use crate::finding::{Anchor, Finding};
 use crate::sql::{Bound, bind_text};
 
@@ -64,18 +60,7 @@ fn own(db: &dyn Db) -> impl Iterator<Item = &Snapshot> {
 
 /// The columns of a snapshot's query; `None` when they are not known.
 fn columns(db: &dyn Db, snapshot: &Snapshot) -> Option<Vec<Column>> {
-    let input = RenderInput {
-        text: &snapshot.text,
-        package: &snapshot.package,
-        name: &snapshot.name,
-        this: Some(snapshot.relation.clone()),
-        config: &snapshot.config.raw,
-        vars: &vars_of(db, &snapshot.package),
-        target: &target(db),
-        macros: super::index::macro_set(db),
-        extra: BTreeMap::new(),
-    };
-    let rendered = crate::dbt::render(&input, &Names { db });
+    let rendered = super::graph::rendered_snapshot(db, snapshot);
     if !rendered.problems.is_empty() || rendered.dynamic.is_some() {
         return None;
     }
