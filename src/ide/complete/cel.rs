@@ -51,15 +51,7 @@ pub(super) fn complete(spot: &Spot<'_>) -> Vec<Item> {
         }
         return items;
     }
-    if let Some(def) = endpoint_def(spot.db, spot.file) {
-        for parameter in &def.parameters {
-            let mut item = Item::new(&parameter.name, ItemKind::Parameter, spot.replace).rank(0);
-            if let Some(ty) = &parameter.ty {
-                item = item.detail(type_text(ty)).docs(ty.description.clone());
-            }
-            items.push(item);
-        }
-    }
+    items.extend(spot.parameters());
     for name in &names {
         if name.name.contains('.') {
             continue;

@@ -1,7 +1,5 @@
 //! Jinja: `ref`, `source`, macros and dbt's names in templates; parameters and filters in prompts.
 
-use mxcp_artifact::contract::type_text;
-use mxcp_compiler::documents::endpoint_def;
 use mxcp_compiler::ide_support as project;
 
 use super::{Item, ItemKind, Spot};
@@ -213,15 +211,7 @@ pub(super) fn complete_prompt(spot: &Spot<'_>) -> Vec<Item> {
         }
         return items;
     }
-    if let Some(def) = endpoint_def(spot.db, spot.file) {
-        for parameter in &def.parameters {
-            let mut item = Item::new(&parameter.name, ItemKind::Parameter, spot.replace).rank(0);
-            if let Some(ty) = &parameter.ty {
-                item = item.detail(type_text(ty)).docs(ty.description.clone());
-            }
-            items.push(item);
-        }
-    }
+    items.extend(spot.parameters());
     for name in project::prompt_globals() {
         items.push(Item::new(*name, ItemKind::Variable, spot.replace).rank(6));
     }

@@ -6,8 +6,11 @@ mod sql;
 mod yaml;
 pub mod yaml_place;
 
+use mxcp_artifact::contract::type_text;
 use mxcp_base::{SourceFile, TextRange, TextSize};
 use mxcp_compiler::Db;
+use mxcp_compiler::documents::endpoint_def;
+use mxcp_compiler::lower::endpoint::ParameterDef;
 
 use crate::embedded::{Embedded, Language, embedded};
 
@@ -95,6 +98,19 @@ struct Spot<'a> {
 }
 
 impl Spot<'_> {
+    /// The endpoint's parameters, by their bare names.
+    fn parameters(&self) -> Vec<Item> {
+        let parameters = endpoint_def(self.db, self.file).map(|def| def.parameters.iter());
+        let item = |parameter: &ParameterDef| {
+            let item = Item::new(&parameter.name, ItemKind::Parameter, self.replace).rank(0);
+            match &parameter.ty {
+                Some(ty) => item.detail(type_text(ty)).docs(ty.description.clone()),
+                None => item,
+            }
+        };
+        parameters.into_iter().flatten().map(item).collect()
+    }
+
     fn before(&self) -> &str {
         self.part.text.get(..self.start).unwrap_or_default()
     }
