@@ -229,6 +229,32 @@ fn changes_outside_the_editor_count() {
 }
 
 #[test]
+fn a_saved_site_file_chooses_another_database() {
+    let dir = copy_of(&fixture("customer_360"));
+    let root = dir.path().canonicalize().expect("the copy is there");
+    // This client has no news of files: a save is all the server hears.
+    let mut without = capabilities();
+    without["workspace"]
+        .as_object_mut()
+        .expect("an object")
+        .remove("didChangeWatchedFiles");
+    let mut client = Client::start(&root, std::slice::from_ref(&root), without);
+    let site = "mxcp-site.yml";
+    client.open(site);
+    client.diagnostics(site);
+    client.edit(site, "path: dev.duckdb", "path: other.duckdb");
+    std::fs::write(root.join(site), client.text(site)).expect("it can be written");
+    let uri = client.uri(site);
+    let document = json!({"textDocument": {"uri": uri}});
+    client.notify("textDocument/didSave", document);
+    client.until("the other database is looked for", |client| {
+        let found = client.pushed[&uri]["diagnostics"].to_string();
+        found.contains("`other.duckdb`") && !found.contains("`dev.duckdb`")
+    });
+    assert_eq!(client.leave(), 0);
+}
+
+#[test]
 fn a_file_that_is_not_saved_yet_is_part_of_the_project() {
     let mut client = Client::customer_360();
     let new = "tools/new_tool.yml";

@@ -117,6 +117,12 @@ def main() -> int:
                     client.request("textDocument/documentSymbol", {"textDocument": {"uri": client.uri(open_[0])}})
                     client.drain()
                     wanted, got = clean(mxcp, root), pushed(client)
+                    # A saved site file may name another database, which is read beside the questions.
+                    patience = time.monotonic() + 10
+                    while wanted != got and time.monotonic() < patience:
+                        time.sleep(0.1)
+                        client.drain()
+                        got = pushed(client)
                     if wanted != got:
                         for path in sorted(wanted.keys() | got.keys()):
                             if wanted.get(path) != got.get(path):

@@ -112,12 +112,12 @@ impl Server {
         let watches = self.client.watches;
         let mut outdated = Vec::new();
         for (root, project) in &mut self.projects {
-            if project.relative(&path).is_some() {
-                // Without news of other files, a save is the moment to look.
+            if let Some(ours) = project.relative(&path) {
+                // Without news of files, a save is the moment to look.
                 if !watches {
                     project.sync();
                 }
-                if project.reads_other_files() {
+                if project.reads_other_files() || !watches && shapes_the_environment(&ours) {
                     outdated.push(root.clone());
                 }
             }
@@ -147,14 +147,7 @@ impl Server {
                 continue;
             }
             changed |= project.sync();
-            // Databases, data files and the lock are the world outside; so is the choice of a profile.
-            let outside = |path: &String| {
-                !mxcp_compiler::is_source_file(path)
-                    || path == SITE_FILE
-                    || path.ends_with("profiles.yml")
-                    || path.ends_with(".csv")
-            };
-            if ours.iter().any(outside) || project.reads_other_files() {
+            if ours.iter().any(|path| shapes_the_environment(path)) || project.reads_other_files() {
                 outdated.push(root.clone());
             }
         }
@@ -241,6 +234,15 @@ impl Server {
             }
         }
     }
+}
+
+/// Whether the world outside may look different after a change of this file: databases, data files and the
+/// lock are that world, and the site file and dbt's profiles choose the database.
+fn shapes_the_environment(path: &str) -> bool {
+    !mxcp_compiler::is_source_file(path)
+        || path == SITE_FILE
+        || path.ends_with("profiles.yml")
+        || path.ends_with(".csv")
 }
 
 fn read<T: DeserializeOwned>(params: Value) -> Option<T> {
