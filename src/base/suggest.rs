@@ -28,9 +28,22 @@ pub fn did_you_mean<'a>(
     nearest(name, candidates).map(|c| format!("did you mean `{c}`?"))
 }
 
+/// The candidate that such a help line names.
+pub fn meant(help: &str) -> Option<&str> {
+    let (name, _) = help.strip_prefix("did you mean `")?.split_once("`?")?;
+    Some(name)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::nearest;
+    use super::{did_you_mean, meant, nearest};
+
+    #[test]
+    fn what_was_meant_can_be_read_back() {
+        let help = did_you_mean("amout", ["amount", "about_us"]);
+        assert_eq!(help.as_deref().and_then(meant), Some("amount"));
+        assert_eq!(meant("there are `a`, `b`"), None);
+    }
 
     #[test]
     fn near_names_only() {

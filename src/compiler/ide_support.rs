@@ -66,6 +66,11 @@ pub fn column_description(
     models::column(db, file, column)
 }
 
+/// Whether property files promise that a column has no NULL, by a constraint or a test.
+pub fn is_never_null(db: &dyn Db, file: SourceFile, column: &str) -> bool {
+    models::is_never_null(db, file, column)
+}
+
 /// How it is built: `table`, `view`, …
 pub fn materialized(db: &dyn Db, file: SourceFile) -> String {
     models::materialized(db, file)

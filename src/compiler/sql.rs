@@ -365,7 +365,7 @@ pub fn bind_endpoint(db: &dyn Db, file: SourceFile) -> Option<BoundEndpoint> {
 
 /// Declared parameters that the text uses, under the spelling it uses: a difference of case is
 /// reported by itself and is none to DuckDB.
-pub(crate) fn used_parameters(source: &SqlSource) -> Vec<(String, Option<SqlType>)> {
+pub fn used_parameters(source: &SqlSource) -> Vec<(String, Option<SqlType>)> {
     let mut used = Vec::new();
     for parameter in mxcp_syntax::sql::parameters(&source.text) {
         if used.iter().any(|(name, _)| *name == parameter.name) {

@@ -4,12 +4,14 @@ use mxcp_artifact::{Column, SqlType, TypeDef};
 use mxcp_base::{Diagnostic, Location, SourceFile, TextRange, TextSize, codes};
 use mxcp_compiler::Db;
 use mxcp_compiler::documents::{endpoint_def, parse_yaml};
+use mxcp_compiler::lineage::{endpoint_lineage, sensitive_source};
 use mxcp_compiler::lower::endpoint::{EndpointDef, Language};
 use mxcp_syntax::yaml::{Node, Style};
 
 use crate::embedded::Embedded;
 use crate::names::{FileSql, bound_columns, endpoint_sql, endpoints_of};
 use crate::sql::{Column as SqlColumn, Target};
+use crate::suggestion::suggestion;
 use crate::symbol::Symbol;
 use crate::{Analysis, Cancelled, Change, Place, TextChange};
 
@@ -42,6 +44,7 @@ pub fn actions(
     found.extend(analysis.with(|db| {
         let mut found = Vec::new();
         for d in &here {
+            found.extend(suggestion(db, file, d));
             if d.code == codes::MX0207 {
                 found.extend(declare_parameter(db, file, d));
             }
@@ -101,6 +104,19 @@ pub fn row_names(declared: Option<&TypeDef>) -> Vec<String> {
         .flat_map(|t| t.properties.iter().flatten())
         .map(|p| p.name.clone())
         .collect()
+}
+
+/// A column of an endpoint's result in one line of YAML: a mark goes on with what it shows.
+fn column_in_yaml(db: &dyn Db, endpoint: SourceFile, column: &Column) -> String {
+    let shows = endpoint_lineage(db, endpoint)
+        .columns
+        .iter()
+        .find(|c| c.name.eq_ignore_ascii_case(&column.name))
+        .and_then(|c| sensitive_source(db, c));
+    match shows {
+        Some(_) => format!("{{ {}, sensitive: true }}", type_keys(&column.ty)),
+        None => type_in_yaml(&column.ty),
+    }
 }
 
 /// The declared type that an SQL type fits, in one line of YAML.
@@ -314,7 +330,7 @@ fn generate(
             "{}{}: {}\n",
             pad(deeper + 2),
             key(&column.name),
-            type_in_yaml(&column.ty)
+            column_in_yaml(db, file, column)
         ));
     }
     out.push_str(&pad(0));

@@ -5,7 +5,7 @@ use mxcp_compiler::Db;
 use mxcp_compiler::documents::find_file;
 
 use crate::Place;
-use crate::names::{FileSql, file_sql, table_of};
+use crate::names::{FileSql, file_sql, symbol, table_of};
 use crate::occurrences::{all, at, occurrences};
 use crate::symbol::{LocalKind, Occurrence, Role, Symbol};
 
@@ -80,7 +80,7 @@ pub fn type_definition(db: &dyn Db, file: SourceFile, offset: TextSize) -> Optio
                 kind: LocalKind::Alias,
                 ..
             } => {
-                let aliased = file_sql(db, file).and_then(|sql| aliased(db, sql, *at));
+                let aliased = file_sql(db, file).and_then(|sql| aliased(db, file, sql, *at));
                 found.extend(aliased.into_iter().flat_map(|s| definitions(db, &s)));
             }
             Symbol::Parameter { .. } => {
@@ -100,28 +100,28 @@ pub fn type_definition(db: &dyn Db, file: SourceFile, offset: TextSize) -> Optio
     (!found.is_empty()).then_some((range, found))
 }
 
-/// The relation behind an alias.
-pub fn aliased(_db: &dyn Db, sql: &FileSql, at: u32) -> Option<Symbol> {
+/// What an alias stands for.
+pub fn aliased(db: &dyn Db, file: SourceFile, sql: &FileSql, at: u32) -> Option<Symbol> {
     let alias = sql
         .resolved
         .aliases
         .iter()
         .find(|a| u32::from(sql.embedded.to_file(a.range.clone()).start()) == at)?;
-    sql.resolved
-        .scopes
+    if let Some(target) = &alias.of {
+        return symbol(db, file, sql, target);
+    }
+    // A tag stands for the relation when nothing but `AS` is between.
+    let start = alias.range.start as usize;
+    let mask = sql
+        .masks
         .iter()
-        .flat_map(|s| &s.tables)
-        .find(|t| t.name == alias.name.to_lowercase() && t.symbol.is_some())
-        .and_then(|t| t.symbol.clone())
-        .or_else(|| {
-            // A tag stands for the relation: it lies before the alias.
-            let mask = sql
-                .masks
-                .iter()
-                .filter(|m| m.range.end <= alias.range.start as usize)
-                .max_by_key(|m| m.range.end)?;
-            table_of(_db, &mask.relation)?.symbol
-        })
+        .filter(|m| m.range.end <= start)
+        .max_by_key(|m| m.range.end)?;
+    let between = sql.sql.get(mask.range.end..start)?.trim();
+    match between.is_empty() || between.eq_ignore_ascii_case("as") {
+        true => table_of(db, &mask.relation)?.symbol,
+        false => None,
+    }
 }
 
 /// Every place of the name at an offset.

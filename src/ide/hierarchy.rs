@@ -10,7 +10,7 @@ use mxcp_compiler::ide_support as project;
 
 use crate::Place;
 use crate::goto::{definitions, named};
-use crate::hover::signature;
+use crate::hover::call;
 use crate::names::{endpoint, endpoints_of, owner};
 use crate::occurrences::{all, occurrences};
 use crate::symbol::{Role, Symbol};
@@ -28,7 +28,7 @@ pub fn item(db: &dyn Db, symbol: &Symbol) -> Option<Item> {
     let (name, detail) = match symbol {
         Symbol::Endpoint { kind, id } => {
             let def = endpoint(db, *kind, id).and_then(|f| endpoint_def(db, f))?;
-            (id.clone(), signature(def))
+            (id.clone(), call(def))
         }
         Symbol::Node { path } => {
             let file = find_file(db, path)?;

@@ -1,5 +1,6 @@
 //! Types beside names: of the columns that a query returns, and of the parameters in it.
 
+use mxcp_artifact::SqlType;
 use mxcp_base::{SourceFile, TextRange, TextSize};
 use mxcp_compiler::Db;
 use mxcp_compiler::documents::endpoint_def;
@@ -13,6 +14,15 @@ pub struct Hint {
     pub at: TextSize,
     pub label: String,
     pub is_parameter: bool,
+}
+
+/// A type in few letters: what a STRUCT holds is told by the text before it.
+fn short(ty: &SqlType) -> String {
+    match ty {
+        SqlType::Struct(_) => "STRUCT(…)".into(),
+        SqlType::List(item) => format!("{}[]", short(item)),
+        ty => ty.to_string(),
+    }
 }
 
 pub fn hints(db: &dyn Db, file: SourceFile, within: TextRange) -> Vec<Hint> {
@@ -31,7 +41,7 @@ pub fn hints(db: &dyn Db, file: SourceFile, within: TextRange) -> Vec<Hint> {
         if let (Some(output), Some(column)) = (output, column) {
             found.push(Hint {
                 at: sql.embedded.to_file(output.range.clone()).end(),
-                label: format!(": {}", column.ty),
+                label: format!(": {}", short(&column.ty)),
                 is_parameter: false,
             });
         }
@@ -50,7 +60,7 @@ pub fn hints(db: &dyn Db, file: SourceFile, within: TextRange) -> Vec<Hint> {
         if let Some(ty) = ty {
             found.push(Hint {
                 at: sql.embedded.to_file(used.range.clone()).end(),
-                label: format!(": {ty}"),
+                label: format!(": {}", short(&ty)),
                 is_parameter: true,
             });
         }

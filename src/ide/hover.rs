@@ -9,15 +9,17 @@ use mxcp_compiler::Db;
 use mxcp_compiler::documents::{endpoint_def, find_file, parse_yaml, python_module};
 use mxcp_compiler::ide_support as project;
 use mxcp_compiler::lineage::{How, Lineage, endpoint_lineage, model_lineage};
-use mxcp_compiler::lower::endpoint::{EndpointDef, ParameterDef};
+use mxcp_compiler::lower::endpoint::{EndpointDef, Language, ParameterDef};
 use mxcp_compiler::models::model_for_relation;
-use mxcp_compiler::relations::{RelationKey, RelationSchema, relation_schema};
+use mxcp_compiler::relations::RelationKey;
 use mxcp_compiler::sql::bound_type;
 
+use crate::functions;
 use crate::goto::{aliased, named};
-use crate::names::{bound_columns, endpoint, endpoints_of, file_sql};
+use crate::names::{bound_columns, endpoint, endpoints_of, file_sql, stored_columns};
 use crate::schema;
 use crate::symbol::{LocalKind, Symbol};
+use crate::typing::{cte_columns, local_column};
 
 /// Longer SQL is cut: a hover is no viewer.
 const LINES: usize = 30;
@@ -58,11 +60,11 @@ fn key(db: &dyn Db, file: SourceFile, offset: TextSize) -> Option<(TextRange, St
 
 /// A function of CEL.
 fn cel_name(db: &dyn Db, file: SourceFile, offset: TextSize) -> Option<(TextRange, String)> {
-    use crate::embedded::{Language, embedded};
+    use crate::embedded::embedded;
     let text = file.text(db);
-    let part = embedded(db, file)
-        .into_iter()
-        .find(|e| e.language == Language::Cel && e.range.contains_inclusive(offset))?;
+    let part = embedded(db, file).into_iter().find(|e| {
+        e.language == crate::embedded::Language::Cel && e.range.contains_inclusive(offset)
+    })?;
     let at = part.offset(text, offset)? as usize;
     let is_name = |c: char| c.is_alphanumeric() || c == '_';
     let start = part
@@ -96,7 +98,7 @@ pub fn describe(db: &dyn Db, from: SourceFile, symbol: &Symbol) -> Option<String
         Symbol::Source { source, table } => of_source(db, source, table),
         Symbol::Relation(relation) => Some(format!(
             "**table `{relation}`** of the database\n\n{}",
-            columns(&known_columns(db, relation), &|_| None)
+            columns(&stored_columns(db, relation), &|_| None)
         )),
         Symbol::Column { relation, name } => column(db, relation, name),
         Symbol::Result { owner, name } => result(db, owner, name),
@@ -144,9 +146,12 @@ fn of_parameter(def: &EndpointDef, parameter: &ParameterDef) -> String {
         let examples: Vec<String> = ty.examples.iter().map(ToString::to_string).collect();
         let _ = write!(out, "\n\nExamples: `{}`", examples.join("`, `"));
     }
+    if def.kind == EndpointKind::Prompt || def.language != Language::Sql {
+        return out;
+    }
     match bound_type(ty) {
         Some(sql) => {
-            let _ = write!(out, "\n\nIn SQL: `${}` is a `{sql}`", parameter.name);
+            let _ = write!(out, "\n\nIn SQL: `${}` of type `{sql}`", parameter.name);
         }
         None => out.push_str("\n\nIn SQL its type depends on the value"),
     }
@@ -180,6 +185,15 @@ fn of_endpoint(db: &dyn Db, kind: EndpointKind, id: &str) -> Option<String> {
 
 /// `tool name(a: string) -> [{…}]`.
 pub fn signature(def: &EndpointDef) -> String {
+    let mut out = call(def);
+    if let Some(returns) = &def.returns {
+        let _ = write!(out, " -> {}", type_text(returns));
+    }
+    out
+}
+
+/// `tool name(a: string)`.
+pub fn call(def: &EndpointDef) -> String {
     let parameters: Vec<String> = def
         .parameters
         .iter()
@@ -188,16 +202,12 @@ pub fn signature(def: &EndpointDef) -> String {
             None => p.name.clone(),
         })
         .collect();
-    let mut out = format!(
+    format!(
         "{} {}({})",
         def.kind,
         def.id().unwrap_or_default(),
         parameters.join(", ")
-    );
-    if let Some(returns) = &def.returns {
-        let _ = write!(out, " -> {}", type_text(returns));
-    }
-    out
+    )
 }
 
 fn columns(list: &[Column], described: &dyn Fn(&str) -> Option<String>) -> String {
@@ -218,14 +228,8 @@ fn columns(list: &[Column], described: &dyn Fn(&str) -> Option<String>) -> Strin
             text.replace('|', "\\|"),
         );
     }
+    out.truncate(out.trim_end().len());
     out
-}
-
-fn known_columns(db: &dyn Db, relation: &RelationName) -> Vec<Column> {
-    match relation_schema(db, RelationKey::new(db, relation.folded())) {
-        RelationSchema::Known(columns) => columns.to_vec(),
-        _ => Vec::new(),
-    }
 }
 
 fn node(db: &dyn Db, file: SourceFile) -> Option<String> {
@@ -240,13 +244,14 @@ fn node(db: &dyn Db, file: SourceFile) -> Option<String> {
     if let Some(text) = project::node_description(db, file) {
         let _ = write!(out, "\n\n{text}");
     }
-    let list = project::node_columns(db, file);
+    let mut list = project::node_columns(db, file)
+        .map(|columns| columns.to_vec())
+        .unwrap_or_default();
+    for column in &mut list {
+        column.nullable &= !project::is_never_null(db, file, &column.name);
+    }
     let described = |name: &str| project::column_description(db, file, name)?.0;
-    let _ = write!(
-        out,
-        "\n\n{}",
-        columns(list.as_deref().unwrap_or_default(), &described)
-    );
+    let _ = write!(out, "\n\n{}", columns(&list, &described));
     if let Some(sql) = project::compiled_sql(db, file) {
         let sql = sql.trim();
         let mut shown: Vec<&str> = sql.lines().take(LINES).collect();
@@ -273,7 +278,7 @@ fn of_source(db: &dyn Db, source: &str, table: &str) -> Option<String> {
         let column = found.columns.iter().find(|(n, _)| n == name)?;
         column.1.clone()
     };
-    let list = known_columns(db, &found.relation);
+    let list = stored_columns(db, &found.relation);
     let _ = write!(out, "\n\n{}", columns(&list, &described));
     Some(out)
 }
@@ -289,7 +294,7 @@ fn column_line(name: &str, column: Option<&Column>) -> String {
 }
 
 fn column(db: &dyn Db, relation: &RelationName, name: &str) -> Option<String> {
-    let list = known_columns(db, relation);
+    let list = stored_columns(db, relation);
     let found = list.iter().find(|c| c.name.eq_ignore_ascii_case(name));
     let mut out = column_line(found.map_or(name, |c| c.name.as_str()), found);
     let _ = write!(out, "\n\ncolumn of `{relation}`");
@@ -378,11 +383,18 @@ fn local(db: &dyn Db, file: SourceFile, at: u32, kind: LocalKind) -> Option<Stri
     let name = rest.get(..end)?;
     let sql = file_sql(db, file)?;
     Some(match kind {
-        LocalKind::Alias => match aliased(db, sql, at).and_then(|s| describe(db, file, &s)) {
+        LocalKind::Alias => match aliased(db, file, sql, at).and_then(|s| describe(db, file, &s)) {
             Some(text) => format!("alias `{name}` of\n\n{text}"),
             None => format!("alias `{name}`"),
         },
         LocalKind::Cte => {
+            let typed = cte_columns(db, file, name);
+            if !typed.is_empty() {
+                return Some(format!(
+                    "common table expression `{name}`\n\n{}",
+                    columns(&typed, &|_| None)
+                ));
+            }
             let table = sql
                 .resolved
                 .scopes
@@ -400,17 +412,25 @@ fn local(db: &dyn Db, file: SourceFile, at: u32, kind: LocalKind) -> Option<Stri
                 ),
             }
         }
-        LocalKind::Column => format!("column `{name}` of this query"),
+        LocalKind::Column => {
+            let outputs = &sql.resolved.outputs;
+            let output = outputs
+                .iter()
+                .position(|o| u32::from(sql.embedded.to_file(o.range.clone()).start()) == at);
+            let column = output.and_then(|i| local_column(db, file, &sql.resolved, i));
+            match column {
+                Some(_) => format!(
+                    "{}\n\ncolumn of this query",
+                    column_line(name, column.as_ref())
+                ),
+                None => format!("column `{name}` of this query"),
+            }
+        }
     })
 }
 
 fn function(db: &dyn Db, name: &str) -> Option<String> {
-    let forms: Vec<_> = db
-        .binder()
-        .signatures()
-        .iter()
-        .filter(|s| s.name == name)
-        .collect();
+    let forms = functions::forms(db, name);
     let first = forms.first()?;
     let lines: Vec<String> = forms.iter().take(12).map(|s| s.label().0).collect();
     let mut out = fenced("sql", &lines.join("\n"));

@@ -8,6 +8,7 @@ pub mod actions;
 pub mod analysis;
 pub mod complete;
 pub mod embedded;
+pub mod functions;
 pub mod goto;
 pub mod hierarchy;
 pub mod hints;
@@ -20,9 +21,11 @@ pub mod rename;
 pub mod schema;
 pub mod signature;
 pub mod sql;
+pub mod suggestion;
 pub mod symbol;
 pub mod template;
 pub mod tokens;
+pub mod typing;
 
 pub use analysis::{Analysis, AnalysisHost, CancelHandle, Cancelled, ProjectDiagnostics};
 

@@ -194,6 +194,21 @@ pub fn table_of(db: &dyn Db, relation: &RelationName) -> Option<Table> {
     })
 }
 
+/// The columns of a stored relation. What its property file promises never to be NULL is said to be so.
+pub fn stored_columns(db: &dyn Db, relation: &RelationName) -> Vec<mxcp_artifact::Column> {
+    let key = RelationKey::new(db, relation.folded());
+    let RelationSchema::Known(columns) = relation_schema(db, key) else {
+        return Vec::new();
+    };
+    let mut columns = columns.to_vec();
+    if let Some(file) = model_for_relation(db, key) {
+        for column in &mut columns {
+            column.nullable &= !project::is_never_null(db, file, &column.name);
+        }
+    }
+    columns
+}
+
 pub fn column_symbol(relation: &RelationName, name: &str) -> Symbol {
     Symbol::Column {
         relation: relation.folded(),

@@ -12,7 +12,7 @@ use mxcp_syntax::yaml::{Kind, Node};
 use crate::Place;
 use crate::embedded::embedded;
 use crate::goto::definitions;
-use crate::hover::signature;
+use crate::hover::call;
 use crate::names::{all_files, file_sql};
 use crate::symbol::Symbol;
 
@@ -133,7 +133,7 @@ fn of_endpoint(db: &dyn Db, file: SourceFile, kind: EndpointKind) -> Vec<Entry> 
         key.range.cover(node.range()),
         selection,
     );
-    entry.detail = Some(signature(def));
+    entry.detail = Some(call(def));
     for (key, value) in node.entries() {
         let whole = key.range.cover(value.range());
         let children = match key.text {
@@ -201,7 +201,8 @@ fn of_sql(db: &dyn Db, file: SourceFile) -> Vec<Entry> {
         .iter()
         .map(|cte| {
             let at = place(&cte.range);
-            Entry::new(&cte.name, EntryKind::Cte, at, at)
+            let end = cte.body.as_ref().map_or(at, |body| place(body));
+            Entry::new(&cte.name, EntryKind::Cte, at.cover(end), at)
         })
         .collect();
     found.extend(

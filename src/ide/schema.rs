@@ -127,6 +127,10 @@ pub fn keys(schema: Schema, pointer: &str) -> Vec<Key> {
         let required = part.get("required").and_then(Value::as_array);
         let properties = part.get("properties").and_then(Value::as_object);
         for (name, value) in properties.into_iter().flatten() {
+            // It is read, but nobody should write it.
+            if value.get("deprecated").is_some() {
+                continue;
+            }
             let description = text(value, "description");
             let is_required = required.is_some_and(|r| r.iter().any(|r| r == name));
             match found.iter_mut().find(|k| k.name == *name) {
@@ -195,6 +199,16 @@ pub fn values(schema: Schema, pointer: &str) -> Vec<String> {
     let mut seen = std::collections::BTreeSet::new();
     found.retain(|v| seen.insert(v.clone()));
     found
+}
+
+/// Values that are often meant where the grammar allows any.
+pub fn examples(schema: Schema, pointer: &str) -> Vec<&'static str> {
+    at(schema, pointer)
+        .into_iter()
+        .flat_map(|part| part.get("examples").and_then(Value::as_array))
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect()
 }
 
 /// What the grammar says of a key.

@@ -10,6 +10,7 @@ use mxcp_syntax::sql::{TokenKind, tokens};
 
 use crate::complete::yaml_place::place;
 use crate::embedded::{Language, embedded};
+use crate::functions;
 use crate::names::{endpoint, file_sql};
 
 /// One form, with the bytes of each parameter in it.
@@ -70,11 +71,8 @@ fn of_sql(db: &dyn Db, file: SourceFile, at: usize) -> Option<Signatures> {
 }
 
 fn forms(db: &dyn Db, name: &str, parameter: usize) -> Option<Signatures> {
-    let forms: Vec<Form> = db
-        .binder()
-        .signatures()
-        .iter()
-        .filter(|s| s.name == name)
+    let forms: Vec<Form> = functions::forms(db, name)
+        .into_iter()
         .map(|s| {
             let (label, parameters) = s.label();
             Form {

@@ -6,6 +6,7 @@ use mxcp_syntax::sql::TokenKind as SqlToken;
 
 use crate::embedded::{Embedded, Language, embedded};
 use crate::occurrences::occurrences;
+use crate::sql::keywords::is_keyword;
 use crate::symbol::{LocalKind, Occurrence, Symbol};
 use crate::template::{TagKind, tags};
 
@@ -129,93 +130,11 @@ fn sql(
                 (!matches!(word, "(" | ")" | "," | "." | ";" | "[" | "]" | "{" | "}"))
                     .then_some(Colour::Operator)
             }
-            SqlToken::Word | SqlToken::QuotedIdentifier => named(names, range).or_else(|| {
-                let word = text[token.range].to_uppercase();
-                is_keyword(&word).then_some(Colour::Keyword)
-            }),
+            SqlToken::Word | SqlToken::QuotedIdentifier => named(names, range)
+                .or_else(|| is_keyword(&text[token.range]).then_some(Colour::Keyword)),
         };
         found.extend(colour.map(|c| (range, c)));
     }
-}
-
-fn is_keyword(word: &str) -> bool {
-    const WORDS: [&str; 74] = [
-        "SELECT",
-        "FROM",
-        "WHERE",
-        "GROUP",
-        "BY",
-        "ORDER",
-        "HAVING",
-        "QUALIFY",
-        "LIMIT",
-        "OFFSET",
-        "JOIN",
-        "LEFT",
-        "RIGHT",
-        "FULL",
-        "INNER",
-        "OUTER",
-        "CROSS",
-        "NATURAL",
-        "ASOF",
-        "POSITIONAL",
-        "ON",
-        "USING",
-        "AS",
-        "AND",
-        "OR",
-        "NOT",
-        "IN",
-        "IS",
-        "NULL",
-        "BETWEEN",
-        "LIKE",
-        "ILIKE",
-        "CASE",
-        "WHEN",
-        "THEN",
-        "ELSE",
-        "END",
-        "DISTINCT",
-        "UNION",
-        "ALL",
-        "EXCEPT",
-        "INTERSECT",
-        "WITH",
-        "RECURSIVE",
-        "EXISTS",
-        "OVER",
-        "PARTITION",
-        "FILTER",
-        "DESC",
-        "ASC",
-        "EXCLUDE",
-        "REPLACE",
-        "VALUES",
-        "CAST",
-        "TRY_CAST",
-        "INSERT",
-        "INTO",
-        "UPDATE",
-        "SET",
-        "DELETE",
-        "CREATE",
-        "TABLE",
-        "VIEW",
-        "RETURNING",
-        "TRUE",
-        "FALSE",
-        "INTERVAL",
-        "PIVOT",
-        "UNPIVOT",
-        "LATERAL",
-        "WINDOW",
-        "NULLS",
-        "FIRST",
-        "LAST",
-    ];
-    WORDS.contains(&word)
 }
 
 fn jinja(

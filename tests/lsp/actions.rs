@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::Client;
-use super::client::{codes, offset};
+use super::client::{capabilities, codes, offset};
+use crate::support::{copy_of, fixture};
 
 const METRICS: &str = "tools/get_customer_metrics.yml";
 
@@ -169,4 +170,88 @@ fn lenses_run_test_preview_and_count() {
     ] {
         assert!(text.contains(title), "{title}: {lenses:#}");
     }
+}
+
+/// A guess that no command applies by itself is a quick fix all the same: the name goes, and with it the
+/// diagnostic.
+#[test]
+fn what_was_meant_is_offered() {
+    let get = "tools/customers/get_customer.yml";
+    let model = "models/marts/customer_360.sql";
+    let prompt = "prompts/customer_review.yml";
+    let eval = "evals/customer_tools.evals.yml";
+    for (path, old, typed, meant) in [
+        (
+            get,
+            "FROM customer_360",
+            "FROM custo|mer_36",
+            "customer_360",
+        ),
+        (get, "action: deny", "action: den|i", "deny"),
+        (get, "type: string\n", "type: str|in\n", "string"),
+        (
+            get,
+            "- key: customer_id",
+            "- key: custo|mr_id",
+            "customer_id",
+        ),
+        (get, "user.role", "us|r.role", "user"),
+        (
+            get,
+            "[\"internal_notes\", \"credit_score\"]",
+            "[\"internal_|note\", \"credit_score\"]",
+            "internal_notes",
+        ),
+        (get, "= $customer_id", "= $custo|mer_idd", "customer_id"),
+        (
+            model,
+            "ref('stg_customers')",
+            "ref('stg_cust|omer')",
+            "stg_customers",
+        ),
+        (prompt, "{{ audience }}", "{{ aud|ienc }}", "audience"),
+        (
+            eval,
+            "tool: get_customer_list",
+            "tool: get_cust|omer_lst",
+            "get_customer_list",
+        ),
+    ] {
+        let mut client = Client::customer_360();
+        client.open(path);
+        client.edit(path, old, &typed.replace('|', ""));
+        let broken = client.diagnostics(path);
+        let found = actions(&mut client, path, typed);
+        let title = format!("change to `{meant}`");
+        apply(&mut client, path, &found, &title);
+        let left = client.diagnostics(path);
+        assert!(
+            left.as_array().map(Vec::len) < broken.as_array().map(Vec::len),
+            "{typed}: {left:#}"
+        );
+        assert_eq!(client.text(path), client.disk(path), "{typed}");
+    }
+}
+
+#[test]
+fn a_generated_return_marks_what_is_sensitive() {
+    let dir = copy_of(&fixture("helpdesk"));
+    let root = dir.path().canonicalize().expect("there");
+    let mut client = Client::start(&root, std::slice::from_ref(&root), capabilities());
+    let path = "tools/agents.yml";
+    client.open(path);
+    let text = client.text(path);
+    let (start, end) = (
+        text.find("  return:").expect("there"),
+        text.find("  source:").expect("there"),
+    );
+    client.change(path, &format!("{}{}", &text[..start], &text[end..]));
+    let found = actions(&mut client, path, "FROM stg_ag|ents");
+    apply(&mut client, path, &found, "generate `return`");
+    let text = client.text(path);
+    assert!(text.contains("        name: { type: string }\n"), "{text}");
+    assert!(
+        text.contains("        contact: { type: string, sensitive: true }\n"),
+        "{text}"
+    );
 }

@@ -9,7 +9,7 @@ const METRICS: &str = "tools/get_customer_metrics.yml";
 
 /// The labels offered after a text was typed in the place of another one; `|` is the cursor.
 #[track_caller]
-fn offered(client: &mut Client, path: &str, old: &str, marked: &str) -> Vec<Value> {
+pub(super) fn offered(client: &mut Client, path: &str, old: &str, marked: &str) -> Vec<Value> {
     let original = client.text(path);
     let new = marked.replacen(mark(marked), "", 1);
     client.edit(path, old, &new);
@@ -20,7 +20,14 @@ fn offered(client: &mut Client, path: &str, old: &str, marked: &str) -> Vec<Valu
 }
 
 #[track_caller]
-fn offers(client: &mut Client, path: &str, old: &str, marked: &str, wanted: &[&str], not: &[&str]) {
+pub(super) fn offers(
+    client: &mut Client,
+    path: &str,
+    old: &str,
+    marked: &str,
+    wanted: &[&str],
+    not: &[&str],
+) {
     let items = offered(client, path, old, marked);
     let labels: Vec<&str> = items.iter().filter_map(|i| i["label"].as_str()).collect();
     for name in wanted {
@@ -86,7 +93,7 @@ fn sql_in_yaml() {
         .iter()
         .find(|i| i["label"] == "customer_id")
         .expect("offered");
-    assert_eq!(column["detail"], "VARCHAR");
+    assert_eq!(column["detail"], "VARCHAR NOT NULL");
     let text = column["documentation"]["value"].as_str().expect("a text");
     assert!(text.contains("Unique customer identifier"), "{text}");
     assert_eq!(column["textEdit"]["newText"], "customer_id");

@@ -5,7 +5,7 @@ use super::Client;
 const METRICS: &str = "tools/get_customer_metrics.yml";
 
 #[track_caller]
-fn says(client: &mut Client, path: &str, marked: &str, words: &[&str]) {
+pub(super) fn says(client: &mut Client, path: &str, marked: &str, words: &[&str]) {
     let at = client.at(path, marked);
     let hover = client.request("textDocument/hover", at);
     let text = hover["contents"]["value"].as_str().unwrap_or_default();

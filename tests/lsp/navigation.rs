@@ -7,7 +7,7 @@ use super::Client;
 const METRICS: &str = "tools/get_customer_metrics.yml";
 
 #[track_caller]
-fn leads(client: &mut Client, method: &str, path: &str, marked: &str, to: &[&str]) {
+pub(super) fn leads(client: &mut Client, method: &str, path: &str, marked: &str, to: &[&str]) {
     let at = client.at(path, marked);
     let found = client.request(&format!("textDocument/{method}"), at);
     assert_eq!(client.places(&found), to, "{method} of {marked}");

@@ -7,13 +7,13 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::Client;
-use super::client::{capabilities, offset, position};
-use crate::support::{copy_of, fixture, run};
+use super::client::offset;
+use crate::support::run;
 
 /// The texts of a project and its paths, as an edit leaves them.
-type Files = BTreeMap<String, String>;
+pub(super) type Files = BTreeMap<String, String>;
 
-fn files(root: &Path) -> Files {
+pub(super) fn files(root: &Path) -> Files {
     let mut found = Files::new();
     let mut open = vec![root.to_path_buf()];
     while let Some(dir) = open.pop() {
@@ -34,7 +34,7 @@ fn files(root: &Path) -> Files {
 }
 
 /// Applies an edit to the files on the disk, as an editor would.
-fn apply(client: &Client, edit: &Value) {
+pub(super) fn apply(client: &Client, edit: &Value) {
     let prefix = client.uri("");
     let path = |uri: &Value| {
         let uri = uri.as_str().expect("an address");
@@ -74,7 +74,7 @@ fn apply(client: &Client, edit: &Value) {
 }
 
 /// Tells the server that everything may have changed.
-fn told(client: &mut Client) {
+pub(super) fn told(client: &mut Client) {
     let uri = client.uri("dbt_project.yml");
     client.notify(
         "workspace/didChangeWatchedFiles",
@@ -83,7 +83,7 @@ fn told(client: &mut Client) {
 }
 
 /// The contract of the project: its lock, without what names the sources.
-fn contract(root: &Path) -> String {
+pub(super) fn contract(root: &Path) -> String {
     run(root, &["build"]).ok();
     let lock = std::fs::read_to_string(root.join("mxcp.lock")).expect("a lock");
     let lock: serde_yaml::Value = serde_yaml::from_str(&lock).expect("YAML");
@@ -101,7 +101,7 @@ fn contract(root: &Path) -> String {
     out
 }
 
-fn rename(client: &mut Client, path: &str, marked: &str, new: &str) -> Value {
+pub(super) fn rename(client: &mut Client, path: &str, marked: &str, new: &str) -> Value {
     let at = client.at(path, marked);
     client.request("textDocument/prepareRename", at.clone());
     let mut params = at;
@@ -133,7 +133,7 @@ fn check(path: &str, marked: &str, old: &str, new: &str, places: usize) -> Clien
 }
 
 /// The lines of a text, sorted, with one name in the place of another.
-fn modulo(text: &str, name: &str, other: &str) -> Vec<String> {
+pub(super) fn modulo(text: &str, name: &str, other: &str) -> Vec<String> {
     let mut out = String::new();
     let mut rest = text;
     while let Some(at) = rest.find(name) {
@@ -389,124 +389,4 @@ fn what_would_break_is_refused_with_a_reason() {
     }
     let at = client.at("tools/get_customer_metrics.yml", "descrip|tion:");
     client.refused("textDocument/prepareRename", at);
-}
-
-/// A generator without a state of the machine: the same renames in every run.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, below: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).expect("31 bits") % below.max(1)
-    }
-}
-
-/// Renames at random places: each is refused, or leaves a project that builds equal but for the name;
-/// renaming back gives the bytes that were there.
-#[test]
-fn random_renames_keep_the_contract_and_can_be_undone() {
-    for (name, seed) in [("customer_360", 7), ("shop", 11)] {
-        let dir = copy_of(&fixture(name));
-        let root = dir.path().canonicalize().expect("there");
-        let mut client = Client::start(&root, std::slice::from_ref(&root), capabilities());
-        let original = files(&root);
-        let before = contract(&root);
-        let texts: Vec<&String> = original
-            .keys()
-            .filter(|p| {
-                [
-                    "tools/",
-                    "models/",
-                    "sql/",
-                    "evals/",
-                    "resources/",
-                    "prompts/",
-                    "python/",
-                ]
-                .iter()
-                .any(|d| p.starts_with(d))
-                    && !p.ends_with(".md")
-            })
-            .collect();
-        let mut dice = Dice(seed);
-        let mut done = 0;
-        let mut tries = 0;
-        while done < 12 && tries < 400 {
-            tries += 1;
-            let path = texts[dice.roll(texts.len())];
-            let text = &original[path];
-            let mut at = dice.roll(text.len());
-            while !text.is_char_boundary(at) {
-                at -= 1;
-            }
-            let params = json!({
-                "textDocument": {"uri": client.uri(path)},
-                "position": position(text, at),
-            });
-            let id = client.ask("textDocument/prepareRename", params.clone());
-            let prepared = client.response(id);
-            let Some(old) = prepared["result"]["placeholder"]
-                .as_str()
-                .map(str::to_owned)
-            else {
-                continue;
-            };
-            let new = format!("renamed_{tries}");
-            let mut there = params.clone();
-            there["newName"] = json!(new);
-            let id = client.ask("textDocument/rename", there);
-            let answer = client.response(id);
-            if answer.get("error").is_some() {
-                continue;
-            }
-            done += 1;
-            apply(&client, &answer["result"]);
-            told(&mut client);
-            let valid = run(&root, &["validate", "--format", "concise"]);
-            assert_eq!(valid.code, 0, "{old} in {path} at {at}: {valid:#?}");
-            let after = contract(&root);
-            let bare = old.trim_start_matches('$');
-            assert!(
-                modulo(&after, &new, bare) == modulo(&before, &new, bare),
-                "{old} in {path}:\n{before}\n{after}"
-            );
-            // Renaming back gives the bytes that were there, unless an `AS` had to be put in.
-            if !answer["result"].to_string().contains(" AS ") {
-                let mut back = place_of(&client, &new).expect("the name is somewhere");
-                back["newName"] = json!(bare);
-                let edit = client.request("textDocument/rename", back);
-                apply(&client, &edit);
-                let now = files(&root);
-                for (path, text) in &original {
-                    assert_eq!(now.get(path), Some(text), "{old} and back, {path}");
-                }
-            }
-            for (path, text) in &original {
-                std::fs::write(root.join(path), text).expect("it can be written");
-            }
-            for path in files(&root).keys() {
-                if !original.contains_key(path) && path != "mxcp.lock" {
-                    std::fs::remove_file(root.join(path)).expect("it can go");
-                }
-            }
-            told(&mut client);
-        }
-        assert!(done >= 8, "{name}: only {done} renames in {tries} tries");
-    }
-}
-
-/// A place where a name is written in the project as it is on the disk.
-fn place_of(client: &Client, name: &str) -> Option<Value> {
-    let found = files(&client.root)
-        .into_iter()
-        .filter(|(path, _)| path != "mxcp.lock")
-        .find_map(|(path, text)| Some((text.find(name)?, path, text)))?;
-    let (at, path, text) = found;
-    Some(json!({
-        "textDocument": {"uri": client.uri(&path)},
-        "position": position(&text, at + 1),
-    }))
 }

@@ -1,6 +1,7 @@
 //! What editors ask of models, seeds and sources: see [`crate::ide_support`].
 
 use mxcp_artifact::RelationName;
+use mxcp_artifact::dbt::ConstraintKind;
 use mxcp_base::SourceFile;
 
 use super::docs::described;
@@ -8,6 +9,7 @@ use super::index::{find_node, macro_files, node_name, property_files, ref_index,
 use super::marks::model_sql;
 use super::node::{node_config, node_properties, node_relation};
 use crate::Db;
+use crate::dbt::properties::TestProps;
 use crate::documents::{DocumentKind, document_kind};
 use crate::ide_support::SourceTable;
 
@@ -52,6 +54,28 @@ pub(crate) fn column(
         .as_deref()
         .map(|text| described(db, path, text));
     Some((text, spec.data_type.clone()))
+}
+
+pub(crate) fn is_never_null(db: &dyn Db, file: SourceFile, column: &str) -> bool {
+    let Some(properties) = node_properties(db, file) else {
+        return false;
+    };
+    let props = &properties.props;
+    let same = |name: &str| name.eq_ignore_ascii_case(column);
+    // With a `where` it speaks of some rows only.
+    let promises = |test: &TestProps| test.test == "not_null" && !test.config.contains_key("where");
+    let of_model = props.tests.iter().filter(|t| promises(t)).any(|test| {
+        let name = test.args.get("column_name").and_then(|n| n.as_str());
+        name.is_some_and(same)
+    });
+    of_model
+        || props.columns.iter().any(|c| {
+            let not_null =
+                |kind| matches!(kind, ConstraintKind::NotNull | ConstraintKind::PrimaryKey);
+            same(&c.spec.name)
+                && (c.spec.constraints.iter().any(|c| not_null(c.kind))
+                    || c.tests.iter().any(promises))
+        })
 }
 
 pub(crate) fn materialized(db: &dyn Db, file: SourceFile) -> String {

@@ -1,5 +1,6 @@
 //! Conditions of policies: parameters, the caller, the result, functions.
 
+use mxcp_artifact::TypeDef;
 use mxcp_artifact::contract::type_text;
 use mxcp_compiler::documents::endpoint_def;
 use mxcp_compiler::ide_support::cel_names;
@@ -39,8 +40,22 @@ pub(super) fn complete(spot: &Spot<'_>) -> Vec<Item> {
             }
             return items;
         }
-        if path.starts_with("response") {
+        let steps: Vec<&str> = path
+            .split(['.', '[', ']'])
+            .filter(|step| !step.is_empty())
+            .collect();
+        if steps == ["response"] {
             result_columns(spot, &mut items);
+        } else if let ["response", inner @ ..] = steps.as_slice() {
+            let declared = endpoint_def(spot.db, spot.file).and_then(|d| d.returns.as_ref());
+            let ty = member(declared, inner);
+            for property in ty.into_iter().flat_map(|t| t.properties.iter().flatten()) {
+                items.push(
+                    Item::new(&property.name, ItemKind::Column, spot.replace)
+                        .detail(type_text(&property.ty))
+                        .rank(0),
+                );
+            }
         }
         for name in names.iter().filter(|n| n.is_method) {
             items.push(
@@ -84,6 +99,24 @@ fn in_text(before: &str) -> bool {
         }
     }
     open.is_some()
+}
+
+/// The type of a part of a value: names lead into objects, numbers into lists, and a name into the
+/// items of a list.
+pub(super) fn member<'t>(mut ty: Option<&'t TypeDef>, path: &[&str]) -> Option<&'t TypeDef> {
+    for step in path {
+        let is_index = step.parse::<usize>().is_ok();
+        if is_index && let Some(items) = ty.and_then(|t| t.items.as_deref()) {
+            ty = Some(items);
+            continue;
+        }
+        while let Some(items) = ty.and_then(|t| t.items.as_deref()) {
+            ty = Some(items);
+        }
+        let properties = ty?.properties.as_ref()?;
+        ty = Some(&properties.iter().find(|p| p.name == *step)?.ty);
+    }
+    ty
 }
 
 /// The names of the result's columns: declared, or those of the SQL.

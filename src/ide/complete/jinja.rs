@@ -1,8 +1,10 @@
 //! Jinja: `ref`, `source`, macros and dbt's names in templates; parameters and filters in prompts.
 
+use mxcp_compiler::check::documents::Schema;
 use mxcp_compiler::ide_support as project;
 
 use super::{Item, ItemKind, Spot};
+use crate::schema;
 use crate::template::{TagKind, tags};
 
 /// What dbt offers in every template.
@@ -53,11 +55,16 @@ pub(super) fn complete_template(spot: &Spot<'_>) -> Option<Vec<Item>> {
     if let Some((call, index)) = open_call(lead) {
         let mut items = Vec::new();
         match (call.name.as_str(), index) {
-            ("ref", _) if call.in_text => {
+            ("ref", index) if call.in_text || index == 0 => {
                 for (name, file) in project::refs(spot.db) {
                     if file != spot.file {
+                        let text = match call.in_text {
+                            true => name.clone(),
+                            false => format!("'{name}'"),
+                        };
                         items.push(
                             Item::new(name, ItemKind::Model, spot.replace)
+                                .insert(text)
                                 .detail(project::materialized(spot.db, file))
                                 .docs(project::node_description(spot.db, file))
                                 .rank(0),
@@ -65,12 +72,19 @@ pub(super) fn complete_template(spot: &Spot<'_>) -> Option<Vec<Item>> {
                     }
                 }
             }
-            ("source", 0) if call.in_text => {
+            ("source", 0) => {
                 let mut seen = Vec::new();
                 for table in project::source_tables(spot.db) {
                     if !seen.contains(&table.source) {
-                        items
-                            .push(Item::new(&table.source, ItemKind::Source, spot.replace).rank(0));
+                        let text = match call.in_text {
+                            true => table.source.clone(),
+                            false => format!("'{}'", table.source),
+                        };
+                        items.push(
+                            Item::new(&table.source, ItemKind::Source, spot.replace)
+                                .insert(text)
+                                .rank(0),
+                        );
                         seen.push(table.source);
                     }
                 }
@@ -86,6 +100,7 @@ pub(super) fn complete_template(spot: &Spot<'_>) -> Option<Vec<Item>> {
                     }
                 }
             }
+            ("config", _) => configuration(spot, lead, call.in_text, &mut items),
             _ if call.in_text => {}
             _ => names(spot, kind, lead, &mut items),
         }
@@ -179,6 +194,78 @@ fn names(spot: &Spot<'_>, kind: TagKind, lead: &str, items: &mut Vec<Item>) {
     }
 }
 
+/// The keys of `config(…)`, and what the grammar says of their values.
+fn configuration(spot: &Spot<'_>, lead: &str, in_text: bool, items: &mut Vec<Item>) {
+    const CONFIG: &str = "models/0/config";
+    let written = lead.trim_end_matches(['\'', '"']).trim_end();
+    let value = written.strip_suffix('=').map(|before| {
+        let before = before.trim_end();
+        let start = before
+            .rfind(|c: char| !super::is_name(c))
+            .map_or(0, |i| i + 1);
+        format!("{CONFIG}/{}", &before[start..])
+    });
+    if let Some(pointer) = value {
+        let known = schema::values(Schema::DbtProperties, &pointer);
+        let examples = schema::examples(Schema::DbtProperties, &pointer);
+        let texts = examples.iter().map(|text| (*text).to_owned());
+        for value in known.into_iter().chain(texts) {
+            let text = match in_text || matches!(value.as_str(), "true" | "false") {
+                true => value.clone(),
+                false => format!("'{value}'"),
+            };
+            items.push(
+                Item::new(value, ItemKind::Value, spot.replace)
+                    .insert(text)
+                    .rank(0),
+            );
+        }
+    } else if !in_text {
+        for key in schema::keys(Schema::DbtProperties, CONFIG) {
+            items.push(
+                Item::new(&key.name, ItemKind::Key, spot.replace)
+                    .insert(format!("{}=", key.name))
+                    .docs(key.description)
+                    .rank(0),
+            );
+        }
+    }
+}
+
+/// What a template names by itself before a place: the variables of its loops, and what it sets.
+fn own_names(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for tag in tags(text) {
+        let inner = text.get(tag.range.start + 2..tag.range.end);
+        let inner = inner.unwrap_or_default().trim_start_matches('-').trim();
+        let list = match inner.split_once(' ') {
+            Some(("for", rest)) => rest.split(" in ").next(),
+            Some(("set", rest)) => rest.split('=').next(),
+            _ => None,
+        };
+        for name in list.unwrap_or_default().split(',') {
+            let name = name.trim();
+            if crate::rename::is_name(name) && !found.iter().any(|f| f == name) {
+                found.push(name.to_owned());
+            }
+        }
+    }
+    found
+}
+
+/// What a loop says of itself.
+const LOOP: [&str; 9] = [
+    "index",
+    "index0",
+    "first",
+    "last",
+    "length",
+    "revindex",
+    "revindex0",
+    "previtem",
+    "nextitem",
+];
+
 fn filters(spot: &Spot<'_>, items: &mut Vec<Item>) {
     for name in project::prompt_filters() {
         items.push(Item::new(*name, ItemKind::Filter, spot.replace).rank(1));
@@ -199,6 +286,14 @@ pub(super) fn complete_prompt(spot: &Spot<'_>) -> Vec<Item> {
         filters(spot, &mut items);
         return items;
     }
+    if let Some(before) = lead.strip_suffix('.') {
+        if before.ends_with("loop") {
+            for name in LOOP {
+                items.push(Item::new(name, ItemKind::Variable, spot.replace).rank(0));
+            }
+        }
+        return items;
+    }
     if trimmed.ends_with(" is") || trimmed.ends_with(" is not") {
         for name in project::prompt_tests() {
             items.push(Item::new(*name, ItemKind::Filter, spot.replace).rank(1));
@@ -212,6 +307,9 @@ pub(super) fn complete_prompt(spot: &Spot<'_>) -> Vec<Item> {
         return items;
     }
     items.extend(spot.parameters());
+    for name in own_names(spot.before()) {
+        items.push(Item::new(name, ItemKind::Variable, spot.replace).rank(0));
+    }
     for name in project::prompt_globals() {
         items.push(Item::new(*name, ItemKind::Variable, spot.replace).rank(6));
     }

@@ -6,65 +6,21 @@ use mxcp_artifact::RelationName;
 use mxcp_base::SourceFile;
 use mxcp_compiler::documents::endpoint_def;
 use mxcp_compiler::ide_support as project;
-use mxcp_compiler::relations::{RelationKey, RelationSchema, known_relations, relation_schema};
+use mxcp_compiler::relations::{RelationKey, known_relations};
 use mxcp_compiler::sql::bound_type;
 use mxcp_syntax::sql::{Token, TokenKind, tokens};
 
 use super::{Item, ItemKind, Spot};
-use crate::names::{Names, endpoints_of, file_sql};
+use crate::functions;
+use crate::names::{Names, endpoints_of, file_sql, stored_columns};
+use crate::sql::keywords::PHRASES;
 use crate::sql::{Column, Resolved, Scope, Table, resolve};
 use crate::symbol::Symbol;
 use crate::template;
+use crate::typing::local_column;
 
 /// Stands where the author is typing: a text with a name there has its clauses where they belong.
 const CURSOR: &str = "mxcp_cursor";
-
-const KEYWORDS: [&str; 44] = [
-    "SELECT",
-    "FROM",
-    "WHERE",
-    "GROUP BY",
-    "ORDER BY",
-    "HAVING",
-    "QUALIFY",
-    "LIMIT",
-    "OFFSET",
-    "JOIN",
-    "LEFT JOIN",
-    "INNER JOIN",
-    "CROSS JOIN",
-    "ASOF JOIN",
-    "ON",
-    "USING",
-    "AS",
-    "AND",
-    "OR",
-    "NOT",
-    "IN",
-    "IS NULL",
-    "IS NOT NULL",
-    "BETWEEN",
-    "LIKE",
-    "ILIKE",
-    "CASE",
-    "WHEN",
-    "THEN",
-    "ELSE",
-    "END",
-    "DISTINCT",
-    "UNION ALL",
-    "WITH",
-    "EXISTS",
-    "OVER",
-    "PARTITION BY",
-    "FILTER",
-    "DESC",
-    "ASC",
-    "EXCLUDE",
-    "REPLACE",
-    "VALUES",
-    "CAST",
-];
 
 pub(super) fn complete(spot: &Spot<'_>) -> Vec<Item> {
     let sql = covered(spot);
@@ -84,7 +40,7 @@ pub(super) fn complete(spot: &Spot<'_>) -> Vec<Item> {
         .filter(|s| s.range.start <= at && at <= s.range.end)
         .min_by_key(|s| s.range.end - s.range.start);
     if lead.ends_with('.') {
-        return qualified(spot, &sql, scope);
+        return qualified(spot, &sql, &resolved, scope);
     }
     let mut items = Vec::new();
     if reads(&sql, &before) {
@@ -93,7 +49,7 @@ pub(super) fn complete(spot: &Spot<'_>) -> Vec<Item> {
     }
     if let Some(scope) = scope {
         for table in &scope.tables {
-            columns(spot, table, &mut items);
+            columns(spot, &resolved, table, &mut items);
         }
         for table in scope.tables.iter().filter(|t| !t.name.is_empty()) {
             let item = Item::new(&table.name, ItemKind::Table, spot.replace).rank(4);
@@ -103,7 +59,7 @@ pub(super) fn complete(spot: &Spot<'_>) -> Vec<Item> {
         }
     }
     functions(spot, &mut items);
-    for word in KEYWORDS {
+    for word in PHRASES {
         items.push(Item::new(word, ItemKind::Keyword, spot.replace).rank(8));
     }
     items
@@ -210,7 +166,7 @@ fn parameters(spot: &Spot<'_>) -> Vec<Item> {
 }
 
 /// The columns of what stands before the dot, or the relations of a schema.
-fn qualified(spot: &Spot<'_>, sql: &str, scope: Option<&Scope>) -> Vec<Item> {
+fn qualified(spot: &Spot<'_>, sql: &str, resolved: &Resolved, scope: Option<&Scope>) -> Vec<Item> {
     let lead = sql
         .get(..spot.start)
         .unwrap_or_default()
@@ -229,7 +185,7 @@ fn qualified(spot: &Spot<'_>, sql: &str, scope: Option<&Scope>) -> Vec<Item> {
     let mut items = Vec::new();
     let tables = scope.into_iter().flat_map(|s| &s.tables);
     for table in tables.filter(|t| t.name == qualifier) {
-        columns(spot, table, &mut items);
+        columns(spot, resolved, table, &mut items);
     }
     if items.is_empty() {
         for name in known_relations(spot.db) {
@@ -243,7 +199,7 @@ fn qualified(spot: &Spot<'_>, sql: &str, scope: Option<&Scope>) -> Vec<Item> {
     items
 }
 
-fn columns(spot: &Spot<'_>, table: &Table, items: &mut Vec<Item>) {
+fn columns(spot: &Spot<'_>, resolved: &Resolved, table: &Table, items: &mut Vec<Item>) {
     for (name, column) in &table.columns {
         if name == CURSOR || items.iter().any(|i| i.label == *name) {
             continue;
@@ -255,16 +211,17 @@ fn columns(spot: &Spot<'_>, table: &Table, items: &mut Vec<Item>) {
                 item.detail = Some(ty);
             }
             item.docs = docs(spot, relation, name);
+        } else if let Column::Output(i) = column
+            && let Some(column) = local_column(spot.db, spot.file, resolved, *i)
+        {
+            item.detail = Some(column.ty.to_string());
         }
         items.push(item);
     }
 }
 
 fn column_type(spot: &Spot<'_>, relation: &RelationName, name: &str) -> Option<String> {
-    let key = RelationKey::new(spot.db, relation.clone());
-    let RelationSchema::Known(columns) = relation_schema(spot.db, key) else {
-        return None;
-    };
+    let columns = stored_columns(spot.db, relation);
     let column = columns.iter().find(|c| c.name.eq_ignore_ascii_case(name))?;
     let null = if column.nullable { "" } else { " NOT NULL" };
     Some(format!("{}{null}", column.ty))
@@ -346,7 +303,7 @@ fn functions(spot: &Spot<'_>, items: &mut Vec<Item>) {
         return;
     }
     let mut last = "";
-    for signature in spot.db.binder().signatures() {
+    for signature in functions::all(spot.db) {
         if signature.name == last || !signature.name.starts_with(typed.get(..1).unwrap_or("")) {
             continue;
         }

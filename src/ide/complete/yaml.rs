@@ -1,11 +1,12 @@
 //! YAML: keys and values from the grammar, and the names of the project where it expects them.
 
-use mxcp_artifact::EndpointKind;
+use mxcp_artifact::{EndpointKind, TypeDef};
 use mxcp_base::{FileSet, SourceFile, TextRange, TextSize};
 use mxcp_compiler::Db;
 use mxcp_compiler::documents::{DocumentKind, document_kind, endpoint_def, parse_yaml};
 use mxcp_compiler::ide_support as project;
 use mxcp_compiler::index::endpoint_index;
+use mxcp_compiler::lower::endpoint::{EndpointDef, Language};
 
 use super::cel::columns_of;
 use super::yaml_place::{What, YamlPlace, place};
@@ -31,6 +32,9 @@ pub(super) fn complete(db: &dyn Db, file: SourceFile, offset: TextSize) -> Vec<I
     }
     if matches!(place.what, What::Value | What::Item) {
         for value in schema::values(kind, &place.pointer) {
+            items.push(Item::new(value, ItemKind::Value, range).rank(1));
+        }
+        for value in schema::examples(kind, &place.pointer) {
             items.push(Item::new(value, ItemKind::Value, range).rank(1));
         }
     }
@@ -87,7 +91,14 @@ fn names(
     match document_kind(db, file) {
         DocumentKind::Endpoint(_) => of_endpoint(db, file, place, &parts, range, items),
         DocumentKind::Eval => of_evals(db, file, place, &parts, range, items),
-        DocumentKind::DbtProperties => of_properties(db, file, &parts, range, items),
+        DocumentKind::DbtProperties => of_properties(db, file, place, &parts, range, items),
+        DocumentKind::Site if parts == ["profile"] => {
+            let site = parse_yaml(db, file).root();
+            let profiles = site.and_then(|root| root.get("profiles"));
+            for (key, _) in profiles.into_iter().flat_map(|p| p.entries()) {
+                items.push(Item::new(key.text, ItemKind::Value, range).rank(0));
+            }
+        }
         _ => {}
     }
 }
@@ -121,15 +132,19 @@ fn of_endpoint(
                 .flat_map(|d| &d.parameters)
                 .find(|p| Some(&p.name) == name.as_ref());
             let ty = parameter.and_then(|p| p.ty.as_ref());
-            let allowed = ty.into_iter().flat_map(|t| t.allowed.iter().flatten());
-            for value in allowed.chain(ty.into_iter().flat_map(|t| &t.examples)) {
-                let text = value
-                    .as_str()
-                    .map_or_else(|| value.to_string(), str::to_owned);
-                items.push(Item::new(text, ItemKind::Value, range).rank(0));
-            }
+            values_of(ty, range, items);
+        }
+        [_, "tests", _, "user_context"] if place.what != What::Value => {
+            user_context(place, range, items);
         }
         [_, "source", "file"] => files(db, file, range, items),
+        [.., "required", _] => {
+            let object = place.pointer.rsplitn(3, '/').last().unwrap_or_default();
+            let properties = parse_yaml(db, file).lookup(&format!("{object}/properties"));
+            for (key, _) in properties.into_iter().flat_map(|p| p.entries()) {
+                items.push(Item::new(key.text, ItemKind::Column, range).rank(0));
+            }
+        }
         [_, "policies", _, _, "fields", _] | [_, "tests", _, "result_not_contains", _] => {
             for (name, detail) in columns_of(db, file) {
                 items.push(
@@ -139,9 +154,16 @@ fn of_endpoint(
                 );
             }
         }
-        [_, "tests", _, "result_contains" | "result_contains_item"]
+        [
+            _,
+            "tests",
+            _,
+            "result" | "result_contains" | "result_contains_item",
+        ]
+        | [_, "tests", _, "result", _]
         | [_, "tests", _, "result_contains_all", _]
-            if place.what != What::Value =>
+            if place.what != What::Value
+                && parts.get(4).is_none_or(|i| i.parse::<usize>().is_ok()) =>
         {
             for (name, detail) in columns_of(db, file) {
                 items.push(
@@ -150,6 +172,23 @@ fn of_endpoint(
                         .detail(detail)
                         .rank(0),
                 );
+            }
+        }
+        [_, "tests", _, claim, path @ ..] if claim.starts_with("result") => {
+            let ty = def.and_then(|d| d.returns.as_ref());
+            let ty = super::cel::member(ty, path);
+            if place.what != What::Value {
+                for property in ty.into_iter().flat_map(|t| t.properties.iter().flatten()) {
+                    items.push(
+                        Item::new(&property.name, ItemKind::Column, range)
+                            .insert(format!("{}: ", property.name))
+                            .detail(mxcp_artifact::contract::type_text(&property.ty))
+                            .rank(0),
+                    );
+                }
+            }
+            if place.what != What::Key {
+                values_of(ty, range, items);
             }
         }
         [_, "return" | "return_", .., "properties"] if place.what == What::Key => {
@@ -174,11 +213,47 @@ fn of_endpoint(
     }
 }
 
+/// What a value may be, or is in the examples.
+fn values_of(ty: Option<&TypeDef>, range: TextRange, items: &mut Vec<Item>) {
+    let allowed = ty.into_iter().flat_map(|t| t.allowed.iter().flatten());
+    for value in allowed.chain(ty.into_iter().flat_map(|t| &t.examples)) {
+        let text = value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned);
+        items.push(Item::new(text, ItemKind::Value, range).rank(0));
+    }
+}
+
+/// The fields of a caller that policies know.
+fn user_context(place: &YamlPlace, range: TextRange, items: &mut Vec<Item>) {
+    let deeper = " ".repeat(place.indent + 2);
+    for name in project::cel_names("input") {
+        if let Some(field) = name.name.strip_prefix("user.") {
+            let insert = match name.detail.as_str() {
+                "list" => format!("{field}:\n{deeper}- "),
+                _ => format!("{field}: "),
+            };
+            items.push(
+                Item::new(field, ItemKind::Key, range)
+                    .insert(insert)
+                    .detail(&name.detail)
+                    .rank(0),
+            );
+        }
+    }
+}
+
 /// Files of the project that an endpoint may run, as it has to write them.
 fn files(db: &dyn Db, file: SourceFile, range: TextRange, items: &mut Vec<Item>) {
+    let is_python = endpoint_def(db, file).is_some_and(|d| d.language == Language::Python);
     for (path, source) in FileSet::get(db).files(db) {
         let kind = document_kind(db, *source);
-        if !matches!(kind, DocumentKind::Sql | DocumentKind::Python) {
+        let fits = match kind {
+            DocumentKind::Sql => !is_python,
+            DocumentKind::Python => true,
+            _ => false,
+        };
+        if !fits {
             continue;
         }
         let written = relative(file.path(db), path);
@@ -227,12 +302,20 @@ fn of_evals(
                 items.push(item);
             }
         }
+        ["tests", _, "user_context"] if place.what != What::Value => {
+            user_context(place, range, items);
+        }
+        ["tests", _, "assertions", "must_call", _, "args", name] if place.what != What::Key => {
+            let call = place.pointer.rsplitn(3, '/').last().unwrap_or_default();
+            let def = tool_of(db, file, call);
+            let parameter = def
+                .into_iter()
+                .flat_map(|d| &d.parameters)
+                .find(|p| p.name == *name);
+            values_of(parameter.and_then(|p| p.ty.as_ref()), range, items);
+        }
         ["tests", _, "assertions", "must_call", _, "args"] if place.what != What::Value => {
-            let tool = format!("{}/tool", place.pointer.trim_end_matches("/args"));
-            let def = parse_yaml(db, file)
-                .lookup(&tool)
-                .and_then(|n| endpoint(db, EndpointKind::Tool, n.scalar()?))
-                .and_then(|f| endpoint_def(db, f));
+            let def = tool_of(db, file, place.pointer.trim_end_matches("/args"));
             for parameter in def.into_iter().flat_map(|d| &d.parameters) {
                 let ty = parameter.ty.as_ref();
                 let mut item = Item::new(&parameter.name, ItemKind::Parameter, range)
@@ -246,9 +329,16 @@ fn of_evals(
     }
 }
 
+/// The tool that an assertion of an eval is about.
+fn tool_of<'db>(db: &'db dyn Db, file: SourceFile, call: &str) -> Option<&'db EndpointDef> {
+    let tool = parse_yaml(db, file).lookup(&format!("{call}/tool"))?;
+    endpoint_def(db, endpoint(db, EndpointKind::Tool, tool.scalar()?)?)
+}
+
 fn of_properties(
     db: &dyn Db,
     file: SourceFile,
+    place: &YamlPlace,
     parts: &[&str],
     range: TextRange,
     items: &mut Vec<Item>,
@@ -265,6 +355,15 @@ fn of_properties(
                 .and_then(|n| n.scalar().map(str::to_owned));
             let node = name.and_then(|n| project::resolve_ref(db, None, &n));
             for (name, _) in node.into_iter().flat_map(|n| &node_columns(db, n).0) {
+                items.push(Item::new(name, ItemKind::Column, range).rank(0));
+            }
+        }
+        [.., "field"] => {
+            let to = format!("{}/to", place.pointer.trim_end_matches("/field"));
+            let target = parse_yaml(db, file)
+                .lookup(&to)
+                .and_then(|n| crate::occurrences::ref_target(db, n.as_str()?));
+            for (name, _) in target.into_iter().flat_map(|n| &node_columns(db, n).0) {
                 items.push(Item::new(name, ItemKind::Column, range).rank(0));
             }
         }

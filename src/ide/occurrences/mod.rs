@@ -4,6 +4,7 @@
 
 mod endpoint;
 mod properties;
+pub(crate) use properties::ref_target;
 mod python;
 pub use python::callers as python_callers;
 mod sql;

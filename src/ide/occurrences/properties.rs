@@ -133,7 +133,8 @@ fn columns_of(db: &dyn Db, node: SourceFile, entry: Node<'_>, found: &mut Found)
     }
 }
 
-fn ref_target(db: &dyn Db, text: &str) -> Option<SourceFile> {
+/// The model or seed that the text `ref('…')` names.
+pub(crate) fn ref_target(db: &dyn Db, text: &str) -> Option<SourceFile> {
     let wrapped = wrap(text);
     let call = mxcp_syntax::jinja::scan(&wrapped)
         .calls

@@ -1,6 +1,6 @@
 //! Statements and queries: `WITH`, set operations, and the clauses of one `SELECT`.
 
-use super::reader::{Column, Env, Named, Outputs, Reader, Scope, Table, Target};
+use super::reader::{Column, Cte, Env, Outputs, Reader, Scope, Table, Target};
 use crate::symbol::{Form, Role};
 
 /// Words that start a clause of a query.
@@ -65,6 +65,9 @@ impl Reader<'_> {
             let outputs = self.query(at + 1, close, &env.inner_of_same());
             self.set_operation(close + 1, end, &env, &outputs);
             return outputs;
+        }
+        if self.is_word(at, "INSERT") {
+            return self.insert(at, end, &env);
         }
         let stop = self.find(at, end, |i| {
             self.is_one_of(i, &["UNION", "INTERSECT", "EXCEPT"])
@@ -147,9 +150,12 @@ impl Reader<'_> {
             };
             let index = self.out.ctes.len();
             let range = self.range(at);
-            self.out.ctes.push(Named {
+            let is_outermost = self.is_outermost();
+            self.out.ctes.push(Cte {
                 name: name.clone(),
                 range: range.clone(),
+                body: None,
+                is_outermost,
             });
             self.note(range, Target::Cte(index), Role::Definition, Form::Plain);
             at += 1;
@@ -169,6 +175,12 @@ impl Reader<'_> {
                 return at;
             }
             let close = self.closing(at, end);
+            let body = self.range(at).start..self.range(close).end;
+            if close < end
+                && let Some(cte) = self.out.ctes.get_mut(index)
+            {
+                cte.body = Some(body);
+            }
             let mut visible = env.clone();
             // A recursive one sees itself.
             visible.ctes.push((
@@ -250,6 +262,14 @@ impl Reader<'_> {
         };
         env.tables.clear();
         let clauses = self.split(from, end);
+        // What is changed comes before what is read: its columns are meant by `SET`.
+        if self.is_one_of(
+            from,
+            &["UPDATE", "PIVOT", "UNPIVOT", "SUMMARIZE", "DESCRIBE"],
+        ) {
+            let stop = clauses.first().map_or(end, |c| c.1);
+            self.from(from + 1, stop, &mut env);
+        }
         // What is read comes first: the select list stands before it and means it.
         for (start, stop) in &clauses {
             if self.is_word(*start, "FROM")
@@ -258,13 +278,6 @@ impl Reader<'_> {
             {
                 self.from(start + 1, *stop, &mut env);
             }
-        }
-        if self.is_one_of(
-            from,
-            &["UPDATE", "PIVOT", "UNPIVOT", "SUMMARIZE", "DESCRIBE"],
-        ) {
-            let stop = clauses.first().map_or(end, |c| c.1);
-            self.from(from + 1, stop, &mut env);
         }
         let mut outputs = Outputs::default();
         let has_list = clauses
@@ -304,7 +317,7 @@ impl Reader<'_> {
         outputs
     }
 
-    fn scope(&mut self, range: std::ops::Range<u32>, env: &Env) {
+    pub(super) fn scope(&mut self, range: std::ops::Range<u32>, env: &Env) {
         let tables: Vec<Table> = env
             .tables
             .iter()

@@ -2,6 +2,7 @@
 
 use mxcp_syntax::sql::TokenKind;
 
+use super::keywords::is_called;
 use super::reader::{Column, Env, Reader, Target};
 use crate::symbol::{Form, Role, Symbol};
 
@@ -171,7 +172,7 @@ impl Reader<'_> {
     /// A call.
     pub(super) fn function(&mut self, token: usize, names: &[String]) {
         let Some(name) = names.last() else { return };
-        if self.is_quoted(token) {
+        if self.is_quoted(token) || !is_called(name) {
             return;
         }
         let symbol = Symbol::Function {

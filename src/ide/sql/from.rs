@@ -1,6 +1,6 @@
 //! `FROM`: which relations are read, under which names, and what joins them.
 
-use super::reader::{Column, Env, Named, Outputs, Reader, Table, Target};
+use super::reader::{Alias, Column, Env, Outputs, Reader, Table, Target};
 use crate::symbol::{Form, Role};
 
 /// Words between two relations.
@@ -92,6 +92,7 @@ impl Reader<'_> {
             open: true,
             ..Table::default()
         };
+        let mut of = None;
         if self.is_symbol(at, "(") {
             let close = self.closing(at, end);
             if self.starts_query(at + 1) {
@@ -126,14 +127,24 @@ impl Reader<'_> {
                 at = close + 1;
             } else {
                 table = self.named(&parts, first, last, env);
+                let noted = self.out.uses.last();
+                of = noted
+                    .filter(|u| u.range == self.range(last))
+                    .map(|u| u.target.clone());
             }
         } else {
             return at + 1;
         }
-        self.alias(at, end, table, env)
+        self.alias(at, end, table, of, env)
     }
 
-    fn named(&mut self, parts: &[String], first: usize, last: usize, env: &Env) -> Table {
+    pub(super) fn named(
+        &mut self,
+        parts: &[String],
+        first: usize,
+        last: usize,
+        env: &Env,
+    ) -> Table {
         let range = self.range(last);
         if let [name] = parts {
             let cte = env.ctes.iter().rev().find(|(i, _)| {
@@ -174,7 +185,14 @@ impl Reader<'_> {
     }
 
     /// `[AS] alias [(columns)]`.
-    fn alias(&mut self, from: usize, end: usize, mut table: Table, env: &mut Env) -> usize {
+    fn alias(
+        &mut self,
+        from: usize,
+        end: usize,
+        mut table: Table,
+        of: Option<Target>,
+        env: &mut Env,
+    ) -> usize {
         let mut at = from;
         let said = self.is_word(at, "AS");
         if said {
@@ -182,19 +200,8 @@ impl Reader<'_> {
         }
         let mut alias = None;
         let free = said || !(self.is_one_of(at, &JOINS) || self.is_one_of(at, &NO_ALIAS));
-        if at < end
-            && free
-            && let Some(name) = self.name(at)
-        {
-            table.name = name.to_lowercase();
-            let index = self.out.aliases.len();
-            let range = self.range(at);
-            self.out.aliases.push(Named {
-                name,
-                range: range.clone(),
-            });
-            self.note(range, Target::Alias(index), Role::Definition, Form::Plain);
-            alias = Some(index);
+        if at < end && free && self.name(at).is_some() {
+            alias = Some(self.named_alias(at, &mut table, of));
             at += 1;
             if self.is_symbol(at, "(") {
                 let close = self.closing(at, end);
@@ -214,6 +221,26 @@ impl Reader<'_> {
             });
         }
         at
+    }
+
+    /// The token gives a relation another name.
+    pub(super) fn named_alias(
+        &mut self,
+        at: usize,
+        table: &mut Table,
+        of: Option<Target>,
+    ) -> usize {
+        let name = self.name(at).unwrap_or_default();
+        table.name = name.to_lowercase();
+        let index = self.out.aliases.len();
+        let range = self.range(at);
+        self.out.aliases.push(Alias {
+            name,
+            range: range.clone(),
+            of,
+        });
+        self.note(range, Target::Alias(index), Role::Definition, Form::Plain);
+        index
     }
 
     /// Everything a bare `FROM` yields.

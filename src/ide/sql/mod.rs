@@ -4,10 +4,12 @@
 //! told apart by their keywords and brackets, and a word that is no visible name is left alone.
 //! What a text *means* is the engine's to say; this only finds places.
 
+mod changes;
 mod clauses;
 mod expression;
 mod from;
 mod items;
+pub mod keywords;
 mod reader;
 
 pub use reader::{

@@ -92,14 +92,28 @@ pub struct Resolved {
     pub open: bool,
     /// From the widest to the narrowest.
     pub scopes: Vec<Scope>,
-    pub(crate) ctes: Vec<Named>,
-    pub(crate) aliases: Vec<Named>,
+    pub(crate) ctes: Vec<Cte>,
+    pub(crate) aliases: Vec<Alias>,
 }
 
+/// A common table expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Named {
+pub(crate) struct Cte {
     pub(crate) name: String,
     pub(crate) range: Range<u32>,
+    /// Its query with the brackets, when they are closed.
+    pub(crate) body: Option<Range<u32>>,
+    /// It belongs to a statement, not to a query inside one.
+    pub(crate) is_outermost: bool,
+}
+
+/// Another name for a relation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Alias {
+    pub(crate) name: String,
+    pub(crate) range: Range<u32>,
+    /// What it stands for, when that has a name.
+    pub(crate) of: Option<Target>,
 }
 
 impl Resolved {
@@ -316,6 +330,11 @@ impl Reader<'_> {
             role,
             form,
         });
+    }
+
+    /// Whether this is a statement's own query.
+    pub(super) fn is_outermost(&self) -> bool {
+        self.depth == 1
     }
 
     /// Runs a deeper step, unless the text is nested beyond reason.

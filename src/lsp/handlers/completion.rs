@@ -60,10 +60,7 @@ pub(crate) fn completion(
     let Some(at) = spot(snapshot, &params.text_document_position_params) else {
         return Ok(None);
     };
-    let mut found = at
-        .view
-        .analysis
-        .with(|db| complete::complete(db, at.file, at.offset))?;
+    let mut found = at.ask(complete::complete)?;
     let Some(positions) = at.view.positions(&at.path) else {
         return Ok(None);
     };
@@ -86,10 +83,7 @@ pub(crate) fn signature_help(
     let Some(at) = spot(snapshot, &params.text_document_position_params) else {
         return Ok(None);
     };
-    let found = at
-        .view
-        .analysis
-        .with(|db| signature::signatures(db, at.file, at.offset))?;
+    let found = at.ask(signature::signatures)?;
     let small = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let encoding = at.view.encoding;
     Ok(found.map(|found| lsp::SignatureHelp {

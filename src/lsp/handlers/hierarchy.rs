@@ -61,10 +61,7 @@ pub(crate) fn prepare(
     let Some(at) = spot(snapshot, &params.text_document_position_params) else {
         return Ok(None);
     };
-    let found = at
-        .view
-        .analysis
-        .with(|db| hierarchy::prepare(db, at.file, at.offset))?;
+    let found = at.ask(hierarchy::prepare)?;
     let items: Vec<_> = found.iter().map(|i| item(at.view, i)).collect();
     Ok((!items.is_empty()).then_some(items))
 }

@@ -10,10 +10,7 @@ pub(crate) fn hover(snapshot: &Snapshot, params: lsp::HoverParams) -> Result_<Op
     let Some(at) = spot(snapshot, &params.text_document_position_params) else {
         return Ok(None);
     };
-    let found = at
-        .view
-        .analysis
-        .with(|db| mxcp_ide::hover::hover(db, at.file, at.offset))?;
+    let found = at.ask(mxcp_ide::hover::hover)?;
     Ok(found.and_then(|(range, text)| {
         Some(lsp::Hover {
             contents: lsp::Contents::MarkupContent(lsp::MarkupContent {

@@ -12,6 +12,8 @@ pub(crate) mod rename;
 
 use gen_lsp_types as lsp;
 use mxcp_base::{SourceFile, TextSize};
+use mxcp_compiler::Db;
+use mxcp_ide::Cancelled;
 
 use crate::snapshot::{ProjectView, Snapshot};
 
@@ -21,6 +23,17 @@ pub(crate) struct Spot<'s> {
     pub(crate) path: String,
     pub(crate) file: SourceFile,
     pub(crate) offset: TextSize,
+}
+
+impl Spot<'_> {
+    /// What the project answers about the place.
+    pub(crate) fn ask<T>(
+        &self,
+        answer: impl FnOnce(&dyn Db, SourceFile, TextSize) -> T,
+    ) -> Result<T, Cancelled> {
+        let (file, offset) = (self.file, self.offset);
+        self.view.analysis.with(|db| answer(db, file, offset))
+    }
 }
 
 /// `None` for documents that belong to no project.

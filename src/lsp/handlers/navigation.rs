@@ -22,10 +22,7 @@ pub(crate) fn definition(
     let Some(at) = spot(snapshot, &params.text_document_position_params) else {
         return Ok(None);
     };
-    let found = at
-        .view
-        .analysis
-        .with(|db| goto::definition(db, at.file, at.offset))?;
+    let found = at.ask(goto::definition)?;
     Ok(found.map(|(_, places)| {
         lsp::DefinitionResponse::Definition(lsp::Definition::LocationList(locations(&at, &places)))
     }))
@@ -38,10 +35,7 @@ pub(crate) fn type_definition(
     let Some(at) = spot(snapshot, &params.text_document_position_params) else {
         return Ok(None);
     };
-    let found = at
-        .view
-        .analysis
-        .with(|db| goto::type_definition(db, at.file, at.offset))?;
+    let found = at.ask(goto::type_definition)?;
     Ok(found.map(|(_, places)| {
         lsp::TypeDefinitionResponse::Definition(lsp::Definition::LocationList(locations(
             &at, &places,
@@ -57,10 +51,7 @@ pub(crate) fn references(
         return Ok(None);
     };
     let all = params.context.include_declaration;
-    let found = at
-        .view
-        .analysis
-        .with(|db| goto::references(db, at.file, at.offset, all))?;
+    let found = at.ask(|db, file, offset| goto::references(db, file, offset, all))?;
     Ok(Some(locations(&at, &found)))
 }
 
@@ -71,10 +62,7 @@ pub(crate) fn highlight(
     let Some(at) = spot(snapshot, &params.text_document_position_params) else {
         return Ok(None);
     };
-    let found = at
-        .view
-        .analysis
-        .with(|db| goto::highlights(db, at.file, at.offset))?;
+    let found = at.ask(goto::highlights)?;
     let Some(positions) = at.view.positions(&at.path) else {
         return Ok(None);
     };

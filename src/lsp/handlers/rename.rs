@@ -15,10 +15,7 @@ pub(crate) fn prepare(
     let Some(at) = spot(snapshot, &params.text_document_position_params) else {
         return Ok(None);
     };
-    let found = at
-        .view
-        .analysis
-        .with(|db| rename::prepare(db, at.file, at.offset))?;
+    let found = at.ask(rename::prepare)?;
     let (range, name) = found.map_err(Failed::Refused)?;
     Ok(at.view.positions(&at.path).map(|positions| {
         lsp::PrepareRenameResult::PrepareRenamePlaceholder(lsp::PrepareRenamePlaceholder {
