@@ -275,6 +275,8 @@ pub struct SeedSpec {
     pub delimiter: char,
     #[serde(default, skip_serializing_if = "is_false")]
     pub quote_columns: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub indexes: Vec<Index>,
 }
 
 #[derive(

@@ -44,6 +44,7 @@ pub(crate) fn seed(name: &str, columns: &[(&str, SqlType)]) -> Node {
             .collect(),
         delimiter: ',',
         quote_columns: false,
+        indexes: Vec::new(),
     });
     node("seed", name, &format!("seeds/{name}.csv"), &[], spec)
 }

@@ -315,7 +315,7 @@ impl<'a> Writer<'a> {
                     .constraints
                     .iter()
                     .map(|constraint| {
-                        let mut value = constraint_json(constraint);
+                        let mut value = self.constraint(constraint);
                         value["columns"] = json!(constraint.columns);
                         value
                     })
@@ -544,12 +544,32 @@ impl<'a> Writer<'a> {
         out
     }
 
+    fn constraint(&self, constraint: &Constraint) -> Value {
+        // A name without its database is one in the run's own.
+        let to = constraint
+            .to
+            .as_ref()
+            .map(|to| match to.matches("\".\"").count() {
+                1 => format!("\"{}\".{to}", self.database),
+                _ => to.clone(),
+            });
+        json!({
+            "type": constraint_name(constraint.kind),
+            "name": constraint.name,
+            "expression": constraint.expression,
+            "warn_unenforced": constraint.warn_unenforced.unwrap_or(true),
+            "warn_unsupported": constraint.warn_unsupported.unwrap_or(true),
+            "to": to,
+            "to_columns": constraint.to_columns,
+        })
+    }
+
     fn columns(&self, columns: &[ColumnSpec]) -> Map<String, Value> {
         columns
             .iter()
             .map(|column| {
-                let constraints: Vec<Value> =
-                    column.constraints.iter().map(constraint_json).collect();
+                let constraints = column.constraints.iter();
+                let constraints: Vec<Value> = constraints.map(|c| self.constraint(c)).collect();
                 let value = json!({
                     "name": column.name,
                     "description": self.described(column.description.as_deref()),
@@ -576,18 +596,6 @@ fn docs_of(node: &Node) -> Value {
         map.extend(said.clone());
     }
     docs
-}
-
-fn constraint_json(constraint: &Constraint) -> Value {
-    json!({
-        "type": constraint_name(constraint.kind),
-        "name": constraint.name,
-        "expression": constraint.expression,
-        "warn_unenforced": constraint.warn_unenforced.unwrap_or(true),
-        "warn_unsupported": constraint.warn_unsupported.unwrap_or(true),
-        "to": constraint.to,
-        "to_columns": constraint.to_columns,
-    })
 }
 
 fn constraint_name(kind: ConstraintKind) -> &'static str {

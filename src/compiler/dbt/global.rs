@@ -2,7 +2,8 @@
 
 use super::macros::{DBT, MacroFile};
 
-const FILES: [(&str, &str); 3] = [
+const FILES: [(&str, &str); 4] = [
+    ("duckdb.sql", include_str!("global/duckdb.sql")),
     ("relations.sql", include_str!("global/relations.sql")),
     ("materialize.sql", include_str!("global/materialize.sql")),
     ("names.sql", include_str!("global/names.sql")),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use minijinja::value::Value;
+use minijinja::value::{Value, ValueKind};
 use mxcp_syntax::SyntaxError;
 use mxcp_syntax::jinja::{Arg, Template, scan};
 use serde_json::{Map, Value as Json};
@@ -281,7 +281,32 @@ pub(super) fn json_of(value: &Value) -> Option<Json> {
     if value.is_undefined() {
         return Some(Json::Null);
     }
-    serde_json::to_value(value).ok()
+    // A time is an object for templates, and a text in data.
+    if let Some(text) = super::modules::datetime::iso(value) {
+        return Some(text.into());
+    }
+    if !holds_moment(value) {
+        return serde_json::to_value(value).ok();
+    }
+    let parts = value.try_iter().ok()?;
+    if value.kind() != ValueKind::Map {
+        return parts.map(|part| json_of(&part)).collect();
+    }
+    let pair = |key: Value| Some((key.to_string(), json_of(&value.get_item(&key).ok()?)?));
+    Some(Json::Object(parts.map(pair).collect::<Option<_>>()?))
+}
+
+fn holds_moment(value: &Value) -> bool {
+    let inside = |part: &Value| super::modules::datetime::iso(part).is_some() || holds_moment(part);
+    match value.kind() {
+        ValueKind::Map => value.try_iter().is_ok_and(|mut keys| {
+            keys.any(|key| value.get_item(&key).is_ok_and(|part| inside(&part)))
+        }),
+        ValueKind::Seq | ValueKind::Iterable => value
+            .try_iter()
+            .is_ok_and(|mut parts| parts.any(|part| inside(&part))),
+        _ => false,
+    }
 }
 
 #[cfg(test)]

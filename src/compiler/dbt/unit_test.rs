@@ -239,8 +239,8 @@ fn cell(value: &Json, ty: &str) -> String {
     let text = match value {
         Json::Null => "null".to_owned(),
         Json::String(text) => quote_literal(text),
-        Json::Array(_) | Json::Object(_) => quote_literal(&value.to_string()),
-        other => other.to_string(),
+        // As a template writes them.
+        other => mxcp_values::repr::text(other),
     };
     match ty {
         "" => text,

@@ -36,7 +36,12 @@ pub(super) fn docs(db: &dyn Db) -> BTreeMap<String, String> {
 
 /// A description with its Jinja rendered, `{{ doc('name') }}` above all.
 pub(super) fn described(db: &dyn Db, path: &str, text: &str) -> String {
-    rendered(db, path, text, true)
+    let mut out = rendered(db, path, text, true);
+    // A template loses its last line break.
+    if ["{{", "{%", "{#"].iter().any(|start| text.contains(start)) && text.ends_with('\n') {
+        out.pop();
+    }
+    out
 }
 
 fn rendered(db: &dyn Db, path: &str, text: &str, with_docs: bool) -> String {

@@ -151,6 +151,7 @@ fn node(db: &dyn Db, file: SourceFile) -> Option<Node> {
             columns: seed.columns.clone(),
             delimiter: seed.delimiter,
             quote_columns: config.quote_columns.unwrap_or(false),
+            indexes: config.indexes.clone(),
         });
         (spec, String::new(), Vec::new())
     } else if is_python {

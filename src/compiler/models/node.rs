@@ -189,6 +189,20 @@ pub(crate) fn node_config(db: &dyn Db, file: SourceFile) -> (ModelConfig, Vec<Pr
 /// What calls of `config` with computed arguments say, as dbt reads them first: nothing is asked, and names lead
 /// nowhere.
 fn parsed_config(db: &dyn Db, file: SourceFile, config: &Map<String, Json>) -> Map<String, Json> {
+    let package = package_name(db, file.path(db));
+    let (name, text) = (node_name(db, file), file.text(db));
+    parsed_config_of(db, package, name, text, config)
+        .unwrap_or_else(|| mentions(db, file).0.config.clone())
+}
+
+/// The same of any template of a package; `None` where it cannot be read.
+pub(super) fn parsed_config_of(
+    db: &dyn Db,
+    package: &str,
+    name: &str,
+    text: &str,
+    config: &Map<String, Json>,
+) -> Option<Map<String, Json>> {
     struct Nowhere;
     impl Resolver for Nowhere {
         fn resolve_ref(&self, _: Option<&str>, name: &str) -> Resolved {
@@ -199,23 +213,20 @@ fn parsed_config(db: &dyn Db, file: SourceFile, config: &Map<String, Json>) -> M
             Resolved::Relation(RelationName::main(table.to_owned()))
         }
     }
-    let package = package_name(db, file.path(db)).to_owned();
     let input = RenderInput {
-        text: file.text(db),
-        package: &package,
-        name: node_name(db, file),
-        this: Some(RelationName::main(node_name(db, file).to_owned())),
+        text,
+        package,
+        name,
+        this: Some(RelationName::main(name.to_owned())),
         config,
-        vars: &vars_of(db, &package),
+        vars: &vars_of(db, package),
         target: &target(db),
         macros: macro_set(db),
         extra: BTreeMap::new(),
     };
     let rendered = crate::dbt::render::parse(&input, &Nowhere);
-    match rendered.problems.iter().all(Problem::is_accepted) {
-        true => rendered.config,
-        false => mentions(db, file).0.config.clone(),
-    }
+    let sound = rendered.problems.iter().all(Problem::is_accepted);
+    sound.then_some(rendered.config)
 }
 
 /// The variables that a package's templates see.

@@ -8,7 +8,7 @@ use mxcp_base::{FileSet, SourceFile, paths};
 use serde_json::{Map, Value as Json};
 
 use super::index::{dbt_project, properties, property_files};
-use super::node::yaml_context_of;
+use super::node::{parsed_config_of, yaml_context_of};
 use super::packages::{package_name, project_of};
 use crate::Db;
 use crate::dbt::config::{ModelConfig, resolve};
@@ -75,8 +75,7 @@ pub(crate) fn collect_snapshots(db: &dyn Db) -> BTreeMap<String, Snapshot> {
             let props = described.get(&(def.name.as_str(), name.as_str())).copied();
             let mut fqn = def.fqn(&def.snapshot_paths, inside).unwrap_or_default();
             fqn.push(name.clone());
-            let in_file = static_refs(&text).0.config;
-            add(lower(db, *file, &name, text, fqn, props, &in_file));
+            add(lower(db, *file, &name, text, fqn, props));
         }
     }
     for ((_, name), (file, entry)) in &described {
@@ -98,7 +97,7 @@ pub(crate) fn collect_snapshots(db: &dyn Db) -> BTreeMap<String, Snapshot> {
         fqn.push((*name).to_owned());
         let text = format!("select * from {{{{ {} }}}}", relation.trim());
         let props = Some((*file, *entry));
-        add(lower(db, *file, name, text, fqn, props, &Map::new()));
+        add(lower(db, *file, name, text, fqn, props));
     }
     found
 }
@@ -124,14 +123,23 @@ fn lower(
     text: String,
     fqn: Vec<String>,
     props: Option<(SourceFile, &ModelProps)>,
-    in_file: &Map<String, Json>,
 ) -> Option<Snapshot> {
     let project = dbt_project(db)?;
     let context = yaml_context_of(db, file.path(db));
     let declared = props.map(|(_, p)| p.config_map()).unwrap_or_default();
     let (declared, _) = render_yaml(&declared.into(), &context, "");
     let declared = declared.as_object().cloned().unwrap_or_default();
-    let (config, _) = resolve(Resource::Snapshot, &project.def, &fqn, &declared, in_file);
+    let package = package_name(db, file.path(db)).to_owned();
+    let said = static_refs(&text).0;
+    let mut in_file = said.config;
+    let resolved = |in_file: &Map<String, Json>| {
+        resolve(Resource::Snapshot, &project.def, &fqn, &declared, in_file).0
+    };
+    if said.computed_config {
+        let known = resolved(&in_file).raw;
+        in_file = parsed_config_of(db, &package, name, &text, &known).unwrap_or(in_file);
+    }
+    let config = resolved(&in_file);
     let text_of = |key: &str| {
         config
             .raw
@@ -141,7 +149,6 @@ fn lower(
     };
     let mut relation = config.relation(&context.target.schema, name);
     relation.catalog = text_of("target_database").or_else(|| config.database.clone());
-    let package = package_name(db, file.path(db)).to_owned();
     let node = serde_json::json!({
         "name": name, "resource_type": "snapshot", "package_name": package, "fqn": fqn,
         "config": config.raw, "tags": config.tags, "version": null,

@@ -8,33 +8,15 @@ use mxcp_artifact::dbt::{ColumnSpec, Constraint, ConstraintKind, Node};
 /// A column as the model's query returns it: name and type.
 pub(crate) type Returned = crate::relations::Column;
 
-/// The `create table` statement. A fully declared model gets its columns in declared order; else
-/// the query's order holds, and undeclared columns keep the type the query gives them.
+/// The `create table` statement, with the columns in declared order.
 pub(crate) fn create_table(
     target: &RelationName,
     node: &Node,
     constraints: &[Constraint],
-    returned: &[Returned],
 ) -> Result<String, String> {
-    check_names(node, returned)?;
     let mut lines = Vec::new();
-    if returned
-        .iter()
-        .all(|(name, _)| declared(node, name).is_some())
-    {
-        for column in &node.columns {
-            let ty = returned
-                .iter()
-                .find(|(name, _)| same(name, &column.name))
-                .map_or("", |(_, ty)| ty);
-            lines.push(column_line(&column.name, ty, Some(column), constraints)?);
-        }
-    } else {
-        for (name, ty) in returned {
-            let column = declared(node, name);
-            let name = column.map_or(name, |column| &column.name);
-            lines.push(column_line(name, ty, column, constraints)?);
-        }
+    for column in &node.columns {
+        lines.push(column_line(column, constraints)?);
     }
     for constraint in constraints {
         lines.extend(table_line(constraint)?);
@@ -46,70 +28,65 @@ pub(crate) fn create_table(
     ))
 }
 
-/// Every declared column is among the returned ones.
-pub(crate) fn check_names(node: &Node, returned: &[Returned]) -> Result<(), String> {
-    let missing: Vec<String> = node
-        .columns
-        .iter()
-        .filter(|column| !returned.iter().any(|(name, _)| same(name, &column.name)))
-        .map(|column| format!("`{}`", column.name))
-        .collect();
-    if missing.is_empty() {
-        return Ok(());
+/// A query whose result has the declared columns, so that the engine's spelling of their types can be read.
+pub(crate) fn declared_query(node: &Node) -> Result<String, String> {
+    if node.columns.is_empty() {
+        return Err(format!(
+            "the contract of `{}` declares no columns; list them under `columns:`, each with its `data_type`",
+            node.name
+        ));
     }
-    let returned: Vec<String> = returned
-        .iter()
-        .map(|(name, _)| format!("`{name}`"))
-        .collect();
-    Err(format!(
-        "the contract of `{}` declares {} {}, which its query does not return; select {} or take {} out of the contract (the query returns {})",
-        node.name,
-        if missing.len() == 1 {
-            "column"
-        } else {
-            "columns"
-        },
-        missing.join(", "),
-        if missing.len() == 1 { "it" } else { "them" },
-        if missing.len() == 1 { "it" } else { "them" },
-        returned.join(", "),
-    ))
+    let mut casts = Vec::new();
+    let mut untyped = Vec::new();
+    for column in &node.columns {
+        let name = quote_identifier(&column.name);
+        match &column.data_type {
+            Some(ty) => casts.push(format!("cast(null as {ty}) as {name}")),
+            None => untyped.push(format!("`{}`", column.name)),
+        }
+    }
+    if !untyped.is_empty() {
+        return Err(format!(
+            "the contract of `{}` does not say the type of {}; add `data_type:`",
+            node.name,
+            untyped.join(", ")
+        ));
+    }
+    Ok(format!("select {}", casts.join(", ")))
 }
 
-/// A query whose result has the declared types, so that the engine's spelling of them can be read.
-pub(crate) fn declared_types_query(node: &Node) -> Option<String> {
-    let casts: Vec<String> = node
-        .columns
-        .iter()
-        .filter_map(|column| {
-            let ty = column.data_type.as_ref()?;
-            Some(format!(
-                "cast(null as {ty}) as {}",
-                quote_identifier(&column.name)
-            ))
-        })
-        .collect();
-    (!casts.is_empty()).then(|| format!("select {}", casts.join(", ")))
-}
-
-/// Both lists in the engine's spelling.
-pub(crate) fn check_types(
+/// Both lists in the engine's spelling: the same names and types, in any order.
+pub(crate) fn check(
     node: &Node,
-    expected: &[Returned],
+    declared: &[Returned],
     returned: &[Returned],
 ) -> Result<(), String> {
-    let wrong: Vec<String> = expected
-        .iter()
-        .filter_map(|(name, want)| {
-            let (_, got) = returned.iter().find(|(other, _)| same(name, other))?;
-            (got != want).then(|| format!("`{name}` is {got}, declared {want}"))
-        })
-        .collect();
+    let find = |name: &str, list: &'_ [Returned]| -> Option<String> {
+        let found = list.iter().find(|(other, _)| other == name);
+        found.map(|(_, ty)| ty.clone())
+    };
+    let mut wrong: Vec<String> = Vec::new();
+    for (name, want) in declared {
+        match find(name, returned) {
+            None => wrong.push(format!(
+                "`{name}` {want} is declared, and the query does not return it"
+            )),
+            Some(got) if got != *want => {
+                wrong.push(format!("`{name}` is {got}, declared {want}"));
+            }
+            Some(_) => {}
+        }
+    }
+    for (name, ty) in returned {
+        if find(name, declared).is_none() {
+            wrong.push(format!("`{name}` {ty} is returned, and not declared"));
+        }
+    }
     if wrong.is_empty() {
         return Ok(());
     }
     Err(format!(
-        "the query of the view `{}` does not have the types of its contract: {}; cast these columns in the query",
+        "the query of `{}` does not keep its contract: {}; cast or select these columns in the query, or change the contract",
         node.name,
         wrong.join("; ")
     ))
@@ -119,21 +96,11 @@ fn same(left: &str, right: &str) -> bool {
     left.to_lowercase() == right.to_lowercase()
 }
 
-fn declared<'n>(node: &'n Node, name: &str) -> Option<&'n ColumnSpec> {
-    node.columns.iter().find(|column| same(&column.name, name))
-}
-
-fn column_line(
-    name: &str,
-    returned_type: &str,
-    column: Option<&ColumnSpec>,
-    table_constraints: &[Constraint],
-) -> Result<String, String> {
-    let ty = column
-        .and_then(|column| column.data_type.as_deref())
-        .unwrap_or(returned_type);
+fn column_line(column: &ColumnSpec, table_constraints: &[Constraint]) -> Result<String, String> {
+    let name = &column.name;
+    let ty = column.data_type.as_deref().unwrap_or_default();
     let mut line = format!("{} {ty}", quote_identifier(name));
-    for constraint in column.map_or(&[][..], |column| &column.constraints) {
+    for constraint in &column.constraints {
         line.push(' ');
         line.push_str(&column_constraint(name, constraint)?);
     }
@@ -238,29 +205,15 @@ mod tests {
             declared("B", "varchar", &[ConstraintKind::Unique]),
             declared("a", "date", &[]),
         ];
-        let mut returned = vec![
-            ("a".to_owned(), "TIMESTAMP".to_owned()),
-            ("b".to_owned(), "VARCHAR".to_owned()),
-        ];
         let key = Constraint {
             columns: vec!["a".into(), "B".into()],
             ..Constraint::of(ConstraintKind::PrimaryKey)
         };
         let target = RelationName::main("t");
-        let create = |returned: &[Returned]| {
-            create_table(&target, &node, std::slice::from_ref(&key), returned)
-        };
         assert_eq!(
-            create(&returned).as_deref(),
+            create_table(&target, &node, std::slice::from_ref(&key)).as_deref(),
             Ok(
                 "create table \"main\".\"t\" (\n  \"B\" varchar unique,\n  \"a\" date,\n  primary key (\"a\", \"B\")\n)"
-            )
-        );
-        returned.push(("c".into(), "INTEGER[]".into()));
-        assert_eq!(
-            create(&returned).as_deref(),
-            Ok(
-                "create table \"main\".\"t\" (\n  \"a\" date,\n  \"B\" varchar unique,\n  \"c\" INTEGER[],\n  primary key (\"a\", \"B\")\n)"
             )
         );
     }
@@ -269,12 +222,7 @@ mod tests {
     fn a_check_without_expression_is_refused() {
         let mut node = model(Materialization::Table, "", "t", &[], "");
         node.columns = vec![declared("a", "date", &[ConstraintKind::Check])];
-        let error = create_table(
-            &RelationName::main("t"),
-            &node,
-            &[],
-            &[("a".into(), "DATE".into())],
-        );
+        let error = create_table(&RelationName::main("t"), &node, &[]);
         assert!(error.is_err_and(|e| e.contains("the column `a` has no `expression`")));
     }
 }

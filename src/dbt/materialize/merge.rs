@@ -73,6 +73,28 @@ fn check(merge: &Statement<'_>) -> Result<(), String> {
             _ => return Err(format!("`merge_clauses.{key}` must be a list of clauses")),
         }
     }
+    // Settings that the clauses would silence.
+    let silenced: Vec<&str> = [
+        "merge_update_condition",
+        "merge_insert_condition",
+        "merge_update_columns",
+        "merge_update_set_expressions",
+        "merge_exclude_columns",
+    ]
+    .into_iter()
+    .filter(|key| match merge.job.config.get(*key) {
+        None | Some(Value::Null) => false,
+        Some(Value::Array(list)) => !list.is_empty(),
+        Some(Value::Object(map)) => !map.is_empty(),
+        Some(_) => true,
+    })
+    .collect();
+    if !silenced.is_empty() {
+        return Err(format!(
+            "`merge_clauses` stands beside `{}`, which it would silence; say there what these say, and take them out",
+            silenced.join("`, `")
+        ));
+    }
     Ok(())
 }
 

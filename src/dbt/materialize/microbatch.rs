@@ -11,6 +11,8 @@ use crate::job::{self, Job, Run};
 use crate::moment::{Moment, Period};
 use crate::result::{Batches, Outcome, Status};
 
+const KEYED: &str = "microbatch incremental strategy does not support 'unique_key': each batch replaces the rows of its period. Remove 'unique_key' or use incremental_strategy='merge'";
+
 /// The bounds of a batch; the end is exclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
@@ -37,11 +39,6 @@ pub(super) fn build(
 ) -> Result<Outcome, Failure> {
     let default = IncrementalSpec::default();
     let spec = model.incremental.as_ref().unwrap_or(&default);
-    if !spec.unique_key.is_empty() {
-        return Err(Failure::new(
-            "microbatch incremental strategy does not support 'unique_key': each batch replaces the rows of its period. Remove 'unique_key' or use incremental_strategy='merge'",
-        ));
-    }
     let target = job::target(node)?;
     let incremental = run.relations.kind(connection, target) == Some(RelationKind::Table)
         && !full_refresh(model, facts);
@@ -69,7 +66,13 @@ pub(super) fn build(
         if i < last {
             model.post_hooks.clear();
         }
-        match batch(run, connection, node, &model, &facts, *span, i, last) {
+        // The batch that makes the table has nothing to replace yet.
+        let keyed = !spec.unique_key.is_empty() && (incremental || i > 0);
+        let done = match keyed {
+            true => Err(Failure::new(KEYED)),
+            false => batch(run, connection, node, &model, &facts, *span, i, last),
+        };
+        match done {
             Ok((sql, built)) => {
                 compiled = sql;
                 rows = Some(rows.unwrap_or(0) + built.unwrap_or(0));

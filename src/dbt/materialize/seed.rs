@@ -13,7 +13,7 @@ use mxcp_artifact::dbt_live::RunFacts;
 use mxcp_artifact::{RelationKind, SqlType};
 use serde_json::Value;
 
-use super::table::take_place;
+use super::table::{create_all_indexes, take_place};
 use super::{beside, hide_temporary_name};
 use crate::database::Failure;
 use crate::job::{Job, Run};
@@ -38,11 +38,19 @@ pub(crate) fn load(
     let target = job.target()?;
     let file = run.options.root.join(&node.path);
     check_rows(&file, node, seed).map_err(Failure::new)?;
+    let delimiter = node.config.get("delimiter").and_then(Value::as_str);
+    if delimiter.is_some_and(|text| text.chars().count() != 1) {
+        return Err(Failure::new("`delimiter` must be one character"));
+    }
     let built = beside(target);
+    let plain = node.config.get("quote_columns") == Some(&Value::Bool(false));
     let columns: Vec<String> = seed
         .columns
         .iter()
-        .map(|(name, ty)| format!("{} {ty}", quote_identifier(name)))
+        .map(|(name, ty)| match plain {
+            true => format!("{name} {ty}"),
+            false => format!("{} {ty}", quote_identifier(name)),
+        })
         .collect();
     let create = format!("create table {} ({})", built.quoted(), columns.join(", "));
     let copy = copy(&built.quoted(), &file, node, seed).map_err(Failure::new)?;
@@ -54,6 +62,7 @@ pub(crate) fn load(
                 .execute(&copy, [])
                 .map_err(|error| bad_row(error, node))?;
             take_place(connection, run.relations, &built, target)?;
+            create_all_indexes(&job, &seed.indexes, target)?;
             job.persist_docs("table", target)?;
             Ok(rows)
         })

@@ -52,9 +52,9 @@ pub(crate) fn create_table_as(
 ) -> Result<u64, Failure> {
     header(job)?;
     let rows = if model.contract_enforced {
-        let returned = describe(job.connection, sql)?;
-        let create = contract::create_table(name, job.node, &model.constraints, &returned)
-            .map_err(Failure::new)?;
+        keep_contract(job, sql)?;
+        let create =
+            contract::create_table(name, job.node, &model.constraints).map_err(Failure::new)?;
         job.execute(&create)?;
         job.connection.execute(
             &format!(
@@ -68,6 +68,14 @@ pub(crate) fn create_table_as(
             .execute(&format!("create table {} as ({sql}\n)", name.quoted()), [])?
     };
     Ok(u64::try_from(rows).unwrap_or(u64::MAX))
+}
+
+/// The query returns what its model's contract declares.
+fn keep_contract(job: &Job<'_>, sql: &str) -> Result<(), Failure> {
+    let returned = describe(job.connection, sql)?;
+    let declared = contract::declared_query(job.node).map_err(Failure::new)?;
+    let declared = describe(job.connection, &declared)?;
+    contract::check(job.node, &declared, &returned).map_err(Failure::new)
 }
 
 /// `sql_header`: statements that go before the one that makes the relation.
@@ -101,12 +109,7 @@ pub(super) fn view(
     header(job)?;
     let sql = &job.sql;
     if model.contract_enforced {
-        let returned = describe(job.connection, sql)?;
-        contract::check_names(job.node, &returned).map_err(Failure::new)?;
-        if let Some(types) = contract::declared_types_query(job.node) {
-            let expected = describe(job.connection, &types)?;
-            contract::check_types(job.node, &expected, &returned).map_err(Failure::new)?;
-        }
+        keep_contract(job, sql)?;
     }
     job.run.relations.drop(job.connection, target)?;
     job.execute(&format!("create view {} as ({sql}\n)", target.quoted()))?;
@@ -121,8 +124,21 @@ pub(super) fn create_indexes(
     model: &ModelSpec,
     target: &RelationName,
 ) -> Result<(), Failure> {
-    for index in &model.indexes {
-        job.execute(&create_index(target, index))?;
+    create_all_indexes(job, &model.indexes, target)
+}
+
+pub(crate) fn create_all_indexes(
+    job: &Job<'_>,
+    indexes: &[Index],
+    target: &RelationName,
+) -> Result<(), Failure> {
+    let mut made: Vec<&Index> = Vec::new();
+    for index in indexes {
+        // Said twice is made once.
+        if !made.contains(&index) {
+            job.execute(&create_index(target, index))?;
+            made.push(index);
+        }
     }
     Ok(())
 }

@@ -254,12 +254,13 @@ fn contracted() -> DbtGraph {
         "marts",
         "priced",
         &[],
-        "select 'x' as note, 2.5 as price, 1 as id",
+        "select 'x' as note, 2.5::decimal(10, 2) as price, 1::bigint as id",
     );
     node.relation = Some(RelationName::in_schema("Mart", "priced"));
     node.columns = vec![
-        declared("ID", "bigint", &[ConstraintKind::PrimaryKey]),
+        declared("id", "int8", &[ConstraintKind::PrimaryKey]),
         declared("price", "decimal(10,2)", &[ConstraintKind::NotNull]),
+        declared("note", "text", &[]),
     ];
     let spec = model_spec(&mut node);
     spec.contract_enforced = true;
@@ -271,7 +272,7 @@ fn contracted() -> DbtGraph {
         columns: vec!["price".into()],
         unique: false,
     }];
-    spec.post_hooks = vec!["insert into \"Mart\".\"priced\" values ('hook', 3, 2)".into()];
+    spec.post_hooks = vec!["insert into \"Mart\".\"priced\" values (2, 3, 'hook')".into()];
     graph(vec![node])
 }
 
@@ -285,7 +286,7 @@ fn an_enforced_contract_is_the_tables_definition() {
     }
     assert_eq!(
         project.value::<String>("select sql from duckdb_tables()"),
-        "CREATE TABLE Mart.priced(note VARCHAR, price DECIMAL(10,2) NOT NULL, ID BIGINT PRIMARY KEY, CHECK((price < 100)));"
+        "CREATE TABLE Mart.priced(id BIGINT PRIMARY KEY, price DECIMAL(10,2) NOT NULL, note VARCHAR, CHECK((price < 100)));"
     );
     assert_eq!(project.value::<i64>("select count(*) from Mart.priced"), 2);
     assert_eq!(
@@ -293,20 +294,27 @@ fn an_enforced_contract_is_the_tables_definition() {
         1
     );
 
-    let violations: [(&str, &str); 4] = [
+    let violations: [(&str, &str); 6] = [
+        ("null, 1, ''", "NOT NULL constraint failed: priced.price"),
+        ("1, n, '' from range(2) t(n), range(2)", "duplicate key"),
+        ("500, 1, ''", "CHECK constraint failed"),
         (
-            "select null as price, 1 as id",
-            "NOT NULL constraint failed: priced.price",
+            "2.5, 1",
+            "`note` VARCHAR is declared, and the query does not return it",
         ),
-        ("select 1 as price, 1 as id from range(2)", "duplicate key"),
-        ("select 500 as price, 1 as id", "CHECK constraint failed"),
         (
-            "select 1 as id",
-            "the contract of `priced` declares column `price`, which its query does not return",
+            "2.5, 1, '', 4",
+            "`more` INTEGER is returned, and not declared",
         ),
+        ("2.5, 1, 3", "`note` is INTEGER, declared VARCHAR"),
     ];
     for (sql, want) in violations {
-        change(&mut graph, "model.shop.priced").compiled_sql = sql.into();
+        let names = ["price", "id", "note", "more"];
+        let values = sql.split(" from ").next().unwrap();
+        let names = names[..values.split(", ").count()].join(", ");
+        change(&mut graph, "model.shop.priced").compiled_sql = format!(
+            "select * replace (price::decimal(10, 2) as price, id::bigint as id) from (select {sql}) t({names})"
+        );
         let summary = project.run(&graph, Command::Run);
         let message = message(&summary, "priced");
         assert!(message.contains(want), "{sql}: {message}");
@@ -326,10 +334,11 @@ fn a_views_contract_is_checked() {
     let spec = model_spec(node);
     spec.materialized = Materialization::View;
     spec.post_hooks.clear();
+    node.compiled_sql = "select 'x' as note, 2.5 as price, 1 as id".into();
     let message = message(&project.run(&graph, Command::Run), "priced");
     assert!(
         message.contains(
-            "`ID` is INTEGER, declared BIGINT; `price` is DECIMAL(2,1), declared DECIMAL(10,2)"
+            "`id` is INTEGER, declared BIGINT; `price` is DECIMAL(2,1), declared DECIMAL(10,2)"
         ),
         "{message}"
     );

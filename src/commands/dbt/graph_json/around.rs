@@ -83,7 +83,7 @@ impl Writer<'_> {
             "depends_on": {"macros": [], "nodes": node.depends_on},
             "config": {"tags": node.tags, "meta": node.meta, "enabled": true, "static_analysis": null},
             "checksum": sha256::hex(json!(node).to_string().as_bytes()),
-            "schema": "main",
+            "schema": self.schema(),
             "created_at": self.created_at,
             "versions": null,
             "version": null,

@@ -12,6 +12,7 @@ use super::super::relation::{Column, Relation};
 use super::super::session::{Session, Stop};
 use super::Live;
 use super::calls::{query, result};
+use super::table::Rows;
 
 pub(super) fn call(
     session: &Arc<Session>,
@@ -135,8 +136,24 @@ pub(super) fn call(
                 .map(|rows| Value::from(!rows.rows().is_empty()))
         }
         "external_root" => Ok(Value::from(".")),
+        "external_read_location" => {
+            let place = args.text(0, "write_location").unwrap_or_default();
+            let options = args.get(1, "rendered_options").cloned().unwrap_or_default();
+            Ok(Value::from(files_of(&place, &options)))
+        }
         _ => return None,
     })
+}
+
+/// The files that a statement with these options writes below a place, as a pattern.
+fn files_of(place: &str, options: &Value) -> String {
+    let option = |key: &str| options.get_attr(key).ok().filter(Value::is_true);
+    let parts = option("partition_by").map(|by| by.to_string().split(',').count());
+    if parts.is_none() && option("per_thread_output").is_none() {
+        return place.to_owned();
+    }
+    let format = option("format").map_or_else(|| "parquet".to_owned(), |f| f.to_string());
+    format!("{place}/*{}.{format}", "/*".repeat(parts.unwrap_or(0)))
 }
 
 fn relation_of(value: &Value) -> Option<Relation> {
@@ -222,7 +239,12 @@ pub(super) fn columns(
     live: &Live,
     relation: &Value,
 ) -> Result<Vec<Column>, Error> {
-    let rows = query(session, live, &format!("describe {relation}"))?;
+    let rows = match live.link.query(&format!("describe {relation}")) {
+        Ok(table) => Rows::of(&table),
+        // Macros ask this way whether a relation is there.
+        Err(message) if message.to_lowercase().contains("does not exist") => return Ok(Vec::new()),
+        Err(message) => return Err(session.stop(Stop::Failed { message })),
+    };
     Ok(rows
         .rows()
         .iter()

@@ -312,6 +312,11 @@ fn local(local: NaiveDateTime) -> Moment {
     }
 }
 
+/// A date or time as data has it.
+pub(in crate::dbt) fn iso(value: &Value) -> Option<String> {
+    moment(value).map(|at| at.iso("T"))
+}
+
 fn moment(value: &Value) -> Option<Moment> {
     value.downcast_object_ref::<Moment>().cloned()
 }
