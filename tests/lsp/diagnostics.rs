@@ -240,8 +240,12 @@ fn a_saved_site_file_chooses_another_database() {
         .remove("didChangeWatchedFiles");
     let mut client = Client::start(&root, std::slice::from_ref(&root), without);
     let site = "mxcp-site.yml";
+    // Why the database was not read is said when a table is missed.
+    client.open(METRICS);
+    client.edit(METRICS, "FROM customer_360", "FROM nowhere");
+    assert_eq!(client.codes(METRICS), ["MX0202"]);
     client.open(site);
-    client.diagnostics(site);
+    assert_eq!(client.codes(site), ["MX0801"]);
     client.edit(site, "path: dev.duckdb", "path: other.duckdb");
     std::fs::write(root.join(site), client.text(site)).expect("it can be written");
     let uri = client.uri(site);
