@@ -53,9 +53,28 @@ impl Answer {
 
 impl Served {
     pub(crate) fn start(dir: &Path, args: &[&str]) -> Self {
-        let mut process = mxcp(dir)
-            .args(["serve", "--port", "0"])
-            .args(args)
+        let mut command = mxcp(dir);
+        command.args(["serve", "--port", "0"]).args(args);
+        Self::of(command)
+    }
+
+    /// Started by a shell that does something before.
+    pub(crate) fn start_through(dir: &Path, script: &str) -> Self {
+        let plain = mxcp(dir);
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).arg(plain.get_program());
+        command.args(["serve", "--port", "0"]).current_dir(dir);
+        for (name, value) in plain.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        Self::of(command)
+    }
+
+    fn of(mut command: Command) -> Self {
+        let mut process = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -450,4 +469,21 @@ fn a_signal_ends_the_server_cleanly() {
     let mut rest = String::new();
     served.stdout.read_to_string(&mut rest).expect("text");
     assert_eq!(rest, "");
+}
+
+#[test]
+fn addresses_and_headers_may_be_as_people_write_them() {
+    let dir = built_customer_360();
+    let served = Served::start(dir.path(), &[]);
+    let request = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {},
+        "clientInfo": {"name": "t", "version": "1"}}});
+    let head = format!(
+        "POST /mcp/ HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nAccept: */*",
+        served.address
+    );
+    let answer = served.send(&head, request.to_string().as_bytes());
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let list = served.request("tools/list", json!({"cursor": 5}));
+    assert_eq!(list.message()["error"]["code"], -32602, "{}", list.body);
 }

@@ -3,6 +3,7 @@
 mod cache;
 mod cli;
 mod compat;
+mod completion;
 mod dbt;
 mod existing;
 mod http;

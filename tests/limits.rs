@@ -4,12 +4,12 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::http::Served;
-use crate::support::mxcp;
+use crate::support::{mxcp, run};
 
 const SITE: &str = "\
 mxcp: 1
@@ -224,4 +224,95 @@ fn a_port_in_use_and_a_host_that_is_none_are_told() {
         let text = String::from_utf8_lossy(&ran.stderr).into_owned();
         assert!(text.contains(wanted), "{text}");
     }
+}
+
+#[test]
+fn a_database_that_gave_up_is_opened_again() {
+    let dir = project("disk.duckdb");
+    tool(
+        dir.path(),
+        "fill",
+        "{ type: integer }",
+        "CREATE TABLE IF NOT EXISTS filled (t VARCHAR); INSERT INTO filled SELECT repeat('y', 1000) || range FROM range($n); SELECT count(*) FROM filled WHERE $kind IS NULL",
+    );
+    tool(
+        dir.path(),
+        "flush",
+        "{ type: array, items: { type: object } }",
+        "CHECKPOINT; SELECT $n AS n WHERE $kind IS NULL",
+    );
+    tool(
+        dir.path(),
+        "count",
+        "{ type: integer }",
+        "SELECT count(*) + 0 * $n FROM filled WHERE $kind IS NULL",
+    );
+    run(dir.path(), &["query", "CREATE TABLE filled (t VARCHAR)"]).ok();
+    run(dir.path(), &["build"]).ok();
+    // Files of more than 200 KB cannot be written, as on a disk that is full.
+    let served = Served::start_through(
+        dir.path(),
+        "trap '' XFSZ; ulimit -f 400; exec \"$0\" \"$@\"",
+    );
+    let filled = call(&served, "fill", json!({ "n": 100 }));
+    assert_eq!(filled["structuredContent"]["result"], 100, "{filled}");
+    let flushed = call(&served, "flush", json!({ "n": 1 }));
+    assert_eq!(flushed["isError"], true, "{flushed}");
+    assert!(!flushed.to_string().contains("disk.duckdb"), "{flushed}");
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        let counted = call(&served, "count", json!({ "n": 1 }));
+        if counted["structuredContent"]["result"] == 100 {
+            break;
+        }
+        assert!(Instant::now() < until, "{counted}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn built_in_sql_tools_have_limits_and_policies_of_their_own() {
+    let dir = project("data.duckdb");
+    let site = fs::read_to_string(dir.path().join("mxcp-site.yml")).expect("there");
+    let own = "sql_tools:
+  enabled: true
+  list_tables: { enabled: false }
+  get_table_schema:
+    policies: { input: [{ condition: \"user.role == 'anonymous'\", action: deny, reason: sign in first }] }
+  execute_sql_query:
+    rows: 2
+    policies: { input: [{ condition: \"sql.contains('secret')\", action: deny, reason: not that table }] }
+";
+    let site = site.replace("sql_tools: { enabled: true }\n", own);
+    fs::write(dir.path().join("mxcp-site.yml"), &site).expect("writable");
+    run(dir.path(), &["validate", "--deny-warnings"]).ok();
+    let served = Served::start(dir.path(), &[]);
+    let query = |sql: &str| call(&served, "execute_sql_query", json!({ "sql": sql }));
+    let cut = query("SELECT range AS a FROM range(5)");
+    assert_eq!(
+        cut["structuredContent"]["result"],
+        json!([{"a": 0}, {"a": 1}])
+    );
+    assert_eq!(cut["_meta"]["mxcp/truncated"]["limit"], 2, "{cut}");
+    let denied = query("SELECT * FROM secret_things");
+    assert_eq!(
+        denied["content"][0]["text"],
+        "Error executing tool execute_sql_query: Policy enforcement failed: not that table",
+    );
+    let denied = call(&served, "get_table_schema", json!({ "table_name": "t" }));
+    assert!(denied.to_string().contains("sign in first"), "{denied}");
+    let gone = served.request(
+        "tools/call",
+        json!({ "name": "list_tables", "arguments": {} }),
+    );
+    assert_eq!(gone.message()["error"]["code"], -32602, "{}", gone.body);
+
+    let broken = site.replace("sql.contains('secret')", "qsl.contains('secret')");
+    fs::write(dir.path().join("mxcp-site.yml"), broken).expect("writable");
+    let ran = run(dir.path(), &["validate", "--format", "concise"]);
+    assert_eq!(ran.code, 1, "{ran:#?}");
+    assert!(
+        ran.stdout.contains("mxcp-site.yml:12") && ran.stdout.contains("`qsl`"),
+        "{ran:#?}"
+    );
 }

@@ -98,3 +98,43 @@ fn a_changed_python_file_is_not_served_without_its_sources() {
     assert_eq!(ran.code, 1, "{ran:#?}");
     assert!(ran.stderr.contains("python/ml_predictions.py"), "{ran:#?}");
 }
+
+#[test]
+fn a_profile_that_nobody_declared_is_not_served() {
+    let dir = built_customer_360();
+    let refused = run(
+        dir.path(),
+        &["serve", "--transport", "stdio", "--profile", "prodution"],
+    );
+    assert_eq!(refused.code, 1, "{refused:#?}");
+    assert!(
+        refused
+            .stderr
+            .contains("no profile `prodution` is declared")
+            && refused.stderr.contains("did you mean `production`?"),
+        "{refused:#?}"
+    );
+}
+
+#[test]
+fn what_keeps_a_server_from_starting_is_told_to_programs_by_file() {
+    let dir = built_customer_360();
+    fs::write(
+        dir.path().join("tools/broken.yml"),
+        "mxcp: 1\ntool:\n  name: broken\n  description: A broken tool\n  parameters:\n    - { name: a, type: string, description: unused }\n  source: { code: \"SELECT $b FROM nowhere\" }\n",
+    )
+    .expect("writable");
+    let ran = run(
+        dir.path(),
+        &["serve", "--transport", "stdio", "--json-output"],
+    );
+    assert_eq!(ran.code, 1, "{ran:#?}");
+    let told = ran.json();
+    assert_eq!(told["status"], "error");
+    assert_eq!(told["message"], "Found 1 endpoint(s) with errors");
+    let failed = told["failed_endpoints"].as_array().expect("a list");
+    assert_eq!(failed.len(), 1, "{told:#}");
+    assert_eq!(failed[0]["path"], "tools/broken.yml");
+    let error = failed[0]["error"].as_str().expect("a text");
+    assert!(error.contains("`$b`") && error.contains("`a`"), "{error}");
+}

@@ -146,6 +146,21 @@ pub enum Body {
     Prompt(PromptBody),
 }
 
+/// Where the values come from that a client is offered for a parameter.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Completion {
+    /// A query of the columns `value` and `total`, given what was typed as [`TYPED`] and the parameters of
+    /// the endpoint. Without it and without `tool`, nothing is offered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sql: Option<String>,
+    /// The tool whose parameter of the same name is meant: its parameters, its policies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool: Option<String>,
+}
+
+/// The name under which the SQL of a completion finds what was typed.
+pub const TYPED: &str = "mxcp_typed";
+
 /// One entry of `tests:`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TestCase {
@@ -240,6 +255,9 @@ pub struct Endpoint {
     pub tests: Vec<TestCase>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, Value>,
+    /// Of parameters that have more to offer than their type says.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub completions: BTreeMap<String, Completion>,
 }
 
 impl Endpoint {

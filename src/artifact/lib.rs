@@ -21,8 +21,8 @@ pub mod type_def;
 pub use catalog::{CatalogSnapshot, Column, Relation, RelationKind, RelationName};
 pub use digest::Digest;
 pub use endpoint::{
-    Annotations, Body, Effects, Endpoint, EndpointKind, Parameter, PromptBody, PromptMessage,
-    PythonBody, SqlBody, TestCase,
+    Annotations, Body, Completion, Effects, Endpoint, EndpointKind, Parameter, PromptBody,
+    PromptMessage, PythonBody, SqlBody, TestCase,
 };
 pub use lock::Lock;
 pub use manifest::Manifest;

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::dbt::DbtGraph;
-use crate::{CatalogSnapshot, Digest, Endpoint, EndpointKind, Lock};
+use crate::type_def::is_false;
+use crate::{CatalogSnapshot, Digest, Endpoint, EndpointKind, Lock, Policies};
 
 /// A reader refuses a manifest whose format it does not know.
 pub const FORMAT_VERSION: u32 = 1;
@@ -65,6 +66,38 @@ pub struct SqlTools {
     /// Tool name to replaced description.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub descriptions: BTreeMap<String, String>,
+    /// Of the tools for which anything but the description is set.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tools: BTreeMap<String, SqlTool>,
+}
+
+/// One built-in SQL tool. Its limits hold where they are narrower than those of every call.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SqlTool {
+    /// Not offered, although the others are.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub disabled: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// Its argument is a name in the conditions; only input can be denied.
+    #[serde(default, skip_serializing_if = "Policies::is_empty")]
+    pub policies: Policies,
+}
+
+impl SqlTool {
+    pub fn limits(&self, all: &Limits) -> Limits {
+        let narrower = |own: Option<u64>, all: u64| own.map_or(all, |own| own.min(all));
+        Limits {
+            rows: narrower(self.rows, all.rows),
+            bytes: narrower(self.bytes, all.bytes),
+            timeout_ms: narrower(self.timeout_ms, all.timeout_ms),
+            ..all.clone()
+        }
+    }
 }
 
 /// What a client sees of the server itself.
@@ -216,11 +249,17 @@ impl Manifest {
     /// Reads a manifest and refuses a format it does not know.
     pub fn read(path: &Path) -> Result<Self, ReadError> {
         let text = std::fs::read(path).map_err(ReadError::Io)?;
-        let probe: Probe = serde_json::from_slice(&text).map_err(ReadError::Json)?;
-        if probe.format_version != FORMAT_VERSION {
-            return Err(ReadError::Version(probe.format_version));
+        // Read once: only what is no manifest of this format is looked at again, to say why.
+        match serde_json::from_slice::<Self>(&text) {
+            Ok(manifest) if manifest.format_version == FORMAT_VERSION => Ok(manifest),
+            Ok(manifest) => Err(ReadError::Version(manifest.format_version)),
+            Err(error) => match serde_json::from_slice::<Probe>(&text) {
+                Ok(probe) if probe.format_version != FORMAT_VERSION => {
+                    Err(ReadError::Version(probe.format_version))
+                }
+                _ => Err(ReadError::Json(error)),
+            },
         }
-        serde_json::from_slice(&text).map_err(ReadError::Json)
     }
 }
 

@@ -216,6 +216,7 @@ codes! {
     MX0822 = 822 Warning "listed twice";
     MX0823 = 823 Warning "secret that nothing provides";
     MX0824 = 824 Warning "unknown extension";
+    MX0825 = 825 Warning "completion that offers nothing";
 }
 
 #[cfg(test)]

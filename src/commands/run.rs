@@ -96,6 +96,7 @@ pub(crate) fn start_for(
     let options = runtime_options(session, &manifest.project.name, common, transport, need)?;
     let in_use = InUse {
         only_reads: session.in_use && only_reads(&manifest),
+        opened: None,
         snapshot: session.snapshot.take(),
     };
     Runtime::start_beside(Arc::new(manifest), options, in_use)

@@ -9,6 +9,7 @@ use mxcp_base::SourceFile;
 use crate::Db;
 use crate::check::check_file;
 use crate::check::python::entry_function;
+use crate::completion::completions;
 use crate::diagnostics::is_configured_away;
 use crate::documents::{endpoint_def, python_module};
 use crate::finding::{Consequence, Finding, TextOrigin};
@@ -73,10 +74,11 @@ pub fn endpoint_ir(db: &dyn Db, file: SourceFile) -> Option<Endpoint> {
         },
         tests: def.tests.clone(),
         metadata: def.metadata.clone(),
+        completions: completions(db, file, def),
     })
 }
 
-fn policies(defs: &[PolicyDef]) -> Option<Vec<Policy>> {
+pub(crate) fn policies(defs: &[PolicyDef]) -> Option<Vec<Policy>> {
     defs.iter()
         .map(|def| {
             Some(Policy {

@@ -5,6 +5,7 @@
 
 pub mod check;
 pub mod column_facts;
+mod completion;
 pub mod db;
 pub mod dbt;
 pub mod diagnostics;

@@ -20,7 +20,7 @@ use crate::relations::{RelationKey, RelationSchema, relation_schema};
 use crate::sql::{SqlText, analyze_sql, sql_source};
 use crate::surface::return_marks;
 
-fn of_text(db: &dyn Db, sql: &str) -> Lineage {
+pub(crate) fn of_text(db: &dyn Db, sql: &str) -> Lineage {
     db.binder().lineage(sql, &|relation| match relation_schema(
         db,
         RelationKey::new(db, relation.clone()),

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use mxcp_artifact::EndpointKind;
 use mxcp_artifact::manifest::{
-    AuditSettings, Extension, Limits, Plugin, ProfileSettings, ServerInfo, SqlTools,
+    AuditSettings, Extension, Limits, Plugin, ProfileSettings, ServerInfo, SqlTool, SqlTools,
 };
+use mxcp_artifact::{EndpointKind, Policies};
 use mxcp_base::{Severity, paths};
 use mxcp_syntax::yaml::{Node, YamlFile};
 use serde_json::Value;
+
+use crate::ir::policies;
+use crate::lower::endpoint::lower_policies;
 
 pub const SITE_FILE: &str = "mxcp-site.yml";
 
@@ -179,20 +182,42 @@ fn lower_profile(name: &str, node: Node<'_>, paths: &Paths) -> ProfileSettings {
     settings
 }
 
+/// The names of the built-in tools for free SQL.
+pub(crate) const SQL_TOOLS: [&str; 3] = ["execute_sql_query", "list_tables", "get_table_schema"];
+
 fn lower_sql_tools(node: Option<Node<'_>>) -> SqlTools {
     let Some(node) = node else {
         return SqlTools::default();
     };
-    SqlTools {
+    let mut tools = SqlTools {
         enabled: boolean(node.get("enabled")).unwrap_or(false),
-        descriptions: ["execute_sql_query", "list_tables", "get_table_schema"]
-            .into_iter()
-            .filter_map(|tool| {
-                let description = string(node.get(tool)?.get("description"))?;
-                Some((tool.to_owned(), description))
-            })
-            .collect(),
+        ..SqlTools::default()
+    };
+    for name in SQL_TOOLS {
+        let Some(node) = node.get(name) else {
+            continue;
+        };
+        if let Some(description) = string(node.get("description")) {
+            tools.descriptions.insert(name.to_owned(), description);
+        }
+        let number = |key: &str| u64::try_from(node.get(key)?.as_i64()?).ok();
+        let input = lower_policies(node.get("policies").and_then(|p| p.get("input")));
+        let tool = SqlTool {
+            disabled: boolean(node.get("enabled")) == Some(false),
+            rows: number("rows"),
+            bytes: number("bytes"),
+            timeout_ms: number("timeout_ms"),
+            policies: Policies {
+                // What is no condition is reported, and nothing is served.
+                input: policies(&input).unwrap_or_default(),
+                output: Vec::new(),
+            },
+        };
+        if tool != SqlTool::default() {
+            tools.tools.insert(name.to_owned(), tool);
+        }
     }
+    tools
 }
 
 fn lower_server(node: Option<Node<'_>>) -> ServerInfo {

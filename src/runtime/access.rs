@@ -21,6 +21,7 @@ use crate::database::execute::{Argument, Bounds, Table, run};
 use crate::database::free_sql::{self, Ask, Reach, Relation};
 use crate::database::functions::Facts;
 use crate::database::json::JsonBuild;
+use crate::database::memory;
 use crate::database::pool::{Lease, Pool, Session};
 use crate::database::rollback;
 use crate::database::watchdog::Watchdog;
@@ -56,6 +57,13 @@ impl Access {
             limits,
             shared: Mutex::new(None),
             broken: AtomicBool::new(false),
+        }
+    }
+
+    /// Stops statements with which the process grows beyond all that the engine may hold.
+    pub(crate) fn bound_memory(&self) {
+        if let Some(engine) = memory::of_engine(self.limits.memory_mb) {
+            self.watchdog.bound_memory(engine);
         }
     }
 
@@ -142,7 +150,7 @@ impl Access {
             &mut entry,
             &sql,
             arguments,
-            &JsonBuild::default(),
+            &JsonBuild::up_to(self.limits.bytes),
             &|name, columns| column_hint(returns, name, columns),
             &Bounds {
                 cut,
@@ -158,6 +166,7 @@ impl Access {
         &self,
         sql: &str,
         arguments: &[Argument],
+        limits: &Limits,
         facts: Arc<Facts>,
         cancel: &Cancel,
     ) -> Result<Table<Value>, SqlError> {
@@ -167,9 +176,9 @@ impl Access {
             &mut lease,
             sql,
             arguments,
-            &JsonBuild::default(),
+            &JsonBuild::up_to(limits.bytes),
             &|_, _| None,
-            &self.bounds(&self.limits, cancel, true),
+            &self.bounds(limits, cancel, true),
         );
         self.look_at(&outcome);
         outcome
@@ -179,6 +188,7 @@ impl Access {
     pub(crate) fn free_query(
         &self,
         sql: &str,
+        limits: &Limits,
         facts: Arc<Facts>,
         cancel: &Cancel,
     ) -> Result<Table<Value>, SqlError> {
@@ -186,7 +196,7 @@ impl Access {
         let mut lease = pool.lease(facts)?;
         let bounds = Bounds {
             cut: true,
-            ..self.bounds(&self.limits, cancel, true)
+            ..self.bounds(limits, cancel, true)
         };
         let mut asking = Asking {
             pool: &pool,
@@ -199,7 +209,7 @@ impl Access {
             &mut lease,
             sql,
             &[],
-            &JsonBuild::default(),
+            &JsonBuild::up_to(limits.bytes),
             &|_, _| None,
             &bounds,
         );

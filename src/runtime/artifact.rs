@@ -21,6 +21,8 @@ pub(crate) struct Artifact {
     pub(crate) manifest: Arc<Manifest>,
     endpoints: Vec<OnceLock<Compiled>>,
     by_id: HashMap<(EndpointKind, String), usize>,
+    /// The policies of the built-in SQL tools that have any.
+    sql_tools: HashMap<String, PolicySet>,
 }
 
 /// What one endpoint needs beyond its declaration.
@@ -42,11 +44,21 @@ impl Artifact {
                 by_id.insert((endpoint.kind, id.to_owned()), i);
             }
         }
+        let sql_tools = manifest.project.sql_tools.tools.iter();
+        let sql_tools = sql_tools
+            .filter(|(_, tool)| !tool.policies.is_empty())
+            .map(|(name, tool)| (name.clone(), PolicySet::new(&tool.policies)))
+            .collect();
         Self {
             manifest,
             endpoints,
             by_id,
+            sql_tools,
         }
+    }
+
+    pub(crate) fn sql_tool_policies(&self, name: &str) -> Option<&PolicySet> {
+        self.sql_tools.get(name)
     }
 
     /// An endpoint by its id, its name or, for resources, a concrete URI, whose values come along.

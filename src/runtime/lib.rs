@@ -9,6 +9,7 @@
 mod access;
 mod artifact;
 mod call;
+mod completing;
 mod database;
 mod input;
 pub mod memory;
@@ -33,6 +34,7 @@ mod tests;
 pub use call::{
     Call, CallError, Caller, Cancel, Cut, Decision, Messages, Outcome, Phase, User, Verdict,
 };
+pub use database::open::Opened;
 pub use database::snapshot::Snapshot;
 pub use mxcp_python::{LogLevel, Question, Unanswered};
 pub use options::{InUse, Options, Secret, StartError, UserConfig};

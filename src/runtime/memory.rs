@@ -24,14 +24,22 @@ pub fn share_arenas() {
     }
 }
 
+/// Gives back what is free.
+pub(crate) fn trim() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: it only returns memory that nobody uses.
+    unsafe {
+        malloc_trim(0)
+    };
+}
+
 /// Gives back what is free, and the pages of code that may never be needed again: those that are come back
 /// from the file.
 pub fn give_back() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
         const MADV_DONTNEED: c_int = 4;
-        // SAFETY: it only returns memory that nobody uses.
-        unsafe { malloc_trim(0) };
+        trim();
         let Ok(maps) = std::fs::read_to_string("/proc/self/smaps") else {
             return;
         };

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
+use crate::database::open::Opened;
 use crate::database::snapshot::Snapshot;
 
 /// How a runtime is to be started.
@@ -42,6 +43,8 @@ pub struct InUse {
     pub only_reads: bool,
     /// A copy that was made already.
     pub snapshot: Option<Snapshot>,
+    /// The database, where it was opened while something else was still looked at.
+    pub opened: Option<Opened>,
 }
 
 /// The active profile's part of the user configuration. Printing one never shows a value.

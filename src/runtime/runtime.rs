@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use mxcp_artifact::manifest::Limits;
 use mxcp_artifact::{Body, Endpoint, Manifest, TypeKind};
 use mxcp_python::{CallRequest, Cell, PythonHost, Reload};
 use serde_json::{Map, Value};
@@ -65,6 +66,10 @@ impl Runtime {
         let access = Arc::new(Access::new(pool, manifest.project.limits.clone()));
         let reloads = Arc::new(Reloads::default());
         let python = python::start(&manifest, &options, &access, &reloads)?;
+        // Python may take what it needs.
+        if options.serves() && python.is_none() {
+            access.bound_memory();
+        }
         Ok(Self {
             artifact: ArcSwap::from_pointee(Artifact::new(manifest)),
             access,
@@ -271,6 +276,19 @@ impl Runtime {
         caller: &Caller,
         cancel: &Cancel,
     ) -> Result<Value, CallError> {
+        let limits = self.access.limits();
+        let _running = self.reloads.enter(cancel)?;
+        self.rows(sql, parameters, limits, caller, cancel)
+    }
+
+    fn rows(
+        &self,
+        sql: &str,
+        parameters: &Map<String, Value>,
+        limits: &Limits,
+        caller: &Caller,
+        cancel: &Cancel,
+    ) -> Result<Value, CallError> {
         let arguments: Vec<Argument> = parameters
             .iter()
             .map(|(name, value)| Argument {
@@ -279,32 +297,64 @@ impl Runtime {
                 ty: None,
             })
             .collect();
-        let _running = self.reloads.enter(cancel)?;
         let facts = Arc::new(facts(caller.user.as_ref(), &caller.headers));
         let table = self
             .access
-            .query(sql, &arguments, facts, cancel)
+            .query(sql, &arguments, limits, facts, cancel)
             .map_err(|error| self.sql_failure(error))?;
         shape_rows(table, None).map_err(CallError::failed)
     }
 
-    /// Runs SQL that a client wrote: it may not leave the database. The result is a list of row
-    /// objects, and says whether it was cut.
-    pub(crate) fn free_query(
+    /// Runs a built-in tool: SQL that a client wrote, which may not leave the database, or, with `fixed`,
+    /// SQL of ours about the arguments. The result is a list of row objects, and says whether it was cut.
+    pub(crate) fn sql_tool(
         &self,
-        sql: &str,
+        name: &str,
+        arguments: &Map<String, Value>,
+        fixed: Option<&str>,
         caller: &Caller,
         cancel: &Cancel,
     ) -> Result<(Value, Option<Cut>), CallError> {
         let _running = self.reloads.enter(cancel)?;
+        let artifact = self.artifact.load_full();
+        if let Some(policies) = artifact.sql_tool_policies(name) {
+            let mut decision = Decision::default();
+            let facts = Facts::new(caller.user.as_ref(), arguments, |_| None, false);
+            policies
+                .check_input(&facts, &mut decision)
+                .map_err(|refusal| denied(refusal, &decision))?;
+        }
+        let all = self.access.limits();
+        let limits = match artifact.manifest.project.sql_tools.tools.get(name) {
+            Some(tool) => tool.limits(all),
+            None => all.clone(),
+        };
+        if let Some(sql) = fixed {
+            let rows = self.rows(sql, arguments, &limits, caller, cancel)?;
+            return Ok((rows, None));
+        }
+        let sql = arguments.values().next().and_then(Value::as_str);
         let facts = Arc::new(facts(caller.user.as_ref(), &caller.headers));
         let table = self
             .access
-            .free_query(sql, facts, cancel)
+            .free_query(sql.unwrap_or_default(), &limits, facts, cancel)
             .map_err(|error| self.sql_failure(error))?;
         let cut = table.cut;
         let rows = shape_rows(table, None).map_err(CallError::failed)?;
         Ok((rows, cut))
+    }
+
+    /// Counts as a call in progress until it is dropped.
+    pub(crate) fn enter(&self, cancel: &Cancel) -> Result<crate::reload::Running<'_>, CallError> {
+        self.reloads.enter(cancel)
+    }
+
+    pub(crate) fn artifact(&self) -> Arc<Artifact> {
+        self.artifact.load_full()
+    }
+
+    pub(crate) fn access(&self) -> &Access {
+        &self.access
     }
 
     /// How many pieces of SQL can run at once.
@@ -312,7 +362,7 @@ impl Runtime {
         self.access.pool().size()
     }
 
-    fn sql_failure(&self, error: SqlError) -> CallError {
+    pub(crate) fn sql_failure(&self, error: SqlError) -> CallError {
         if self.access.take_broken() {
             tracing::error!("the database engine gave up and is started again: {error}");
             // Without a server there is nobody to start it for.

@@ -9,12 +9,14 @@ use text_size::TextRange;
 
 use crate::text_range;
 
+mod choices;
 mod projection;
 mod scan;
 
 #[cfg(test)]
 mod tests;
 
+pub use choices::choices;
 pub use projection::{Projected, projection};
 
 /// A token of any kind but white space.

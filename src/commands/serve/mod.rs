@@ -6,15 +6,17 @@ mod source;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mxcp_base::suggest;
+use mxcp_compiler::documents::site;
 use mxcp_runtime::server::{HttpOptions, Listening, serve_http, serve_stdio_on};
-use mxcp_runtime::{Runtime, memory};
+use mxcp_runtime::{InUse, Runtime, memory};
 
 use super::config::{HttpConfig, Need};
 use super::output::{self, Failure};
 use super::run::{Common, runtime_options};
-use super::session::Session;
+use super::session::{Session, find_root};
 use super::{CLEAN, FAILED};
-use source::current_manifest;
+use source::{Ahead, build_now, usable};
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Args {
@@ -62,10 +64,20 @@ enum Transport {
 pub(crate) fn run(args: &Args) -> u8 {
     let json = args.common.json_output;
     memory::share_arenas();
-    let mut session = match Session::open_sources(args.common.profile.as_deref()) {
+    let root = match find_root() {
+        Ok(root) => root,
+        Err(failure) => return output::fail(json, &failure),
+    };
+    // Beside the sources, which must be read to know whether any of this counts.
+    let (at, with) = (root.clone(), args.clone());
+    let ahead = std::thread::spawn(move || Ahead::read(&at, &with));
+    let mut session = match Session::open_at(root, args.common.profile.as_deref()) {
         Ok(session) => session,
         Err(failure) => return output::fail(json, &failure),
     };
+    if let Err(failure) = check_profile(&session) {
+        return output::fail(json, &failure);
+    }
     let configured = match session.config.http() {
         Ok(configured) => configured,
         Err(failure) => return output::fail(json, &failure),
@@ -74,7 +86,20 @@ pub(crate) fn run(args: &Args) -> u8 {
         Ok(transport) => transport,
         Err(failure) => return output::fail(json, &failure),
     };
-    let mut manifest = match current_manifest(&mut session, args) {
+    let Ok(ahead) = ahead.join() else {
+        return output::fail(json, &Failure::new("reading the manifest failed"));
+    };
+    let mut opened = ahead.opened;
+    let manifest = match usable(&session, args, ahead.stored) {
+        Ok(Some(manifest)) => Ok(manifest),
+        Ok(None) => {
+            // Building looks at the database in its own way.
+            opened = None;
+            build_now(&mut session, args)
+        }
+        Err(code) => Err(code),
+    };
+    let mut manifest = match manifest {
         Ok(manifest) => manifest,
         Err(code) => return code,
     };
@@ -96,17 +121,22 @@ pub(crate) fn run(args: &Args) -> u8 {
         Err(failure) => return output::fail(json, &failure),
     };
     let profile = session.profile.clone();
-    // The compiler's memory is not needed any more: the server knows the manifest only.
-    drop(session);
-    // When nobody waits for the start any more.
+    // The compiler's memory is not needed any more, for the server knows the manifest only; but nobody has
+    // to wait for that.
     let settled = std::thread::Builder::new().name("mxcp-settle".to_owned());
     let _ = settled.spawn(|| {
-        std::thread::sleep(Duration::from_secs(1));
+        std::thread::sleep(Duration::from_millis(300));
+        drop(session);
+        std::thread::sleep(Duration::from_millis(700));
         memory::give_back();
     });
     let start = || {
         output::log_to_stderr(args.common.debug);
-        Runtime::start(Arc::new(manifest), options)
+        let in_use = InUse {
+            opened,
+            ..InUse::default()
+        };
+        Runtime::start_beside(Arc::new(manifest), options, in_use)
             .map(Arc::new)
             .map_err(|error| Failure::new(error.to_string()))
     };
@@ -127,6 +157,26 @@ pub(crate) fn run(args: &Args) -> u8 {
             FAILED
         }
     }
+}
+
+/// A slip in a profile's name must not serve an empty database.
+fn check_profile(session: &Session) -> Result<(), Failure> {
+    let Some(site) = site(&session.db) else {
+        return Ok(());
+    };
+    let wanted = &session.profile;
+    let of_user = session.config.profiles(&site.project).unwrap_or_default();
+    if site.profiles.is_empty()
+        || *wanted == site.profile
+        || site.profiles.contains_key(wanted)
+        || of_user.contains(wanted)
+    {
+        return Ok(());
+    }
+    let names = site.profiles.keys().chain(&of_user).map(String::as_str);
+    let help = suggest::did_you_mean(wanted, names);
+    Err(Failure::new(format!("no profile `{wanted}` is declared"))
+        .help(help.unwrap_or_else(|| "declare it under `profiles:` of mxcp-site.yml".to_owned())))
 }
 
 impl Args {

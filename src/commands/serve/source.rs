@@ -1,8 +1,10 @@
 //! Which manifest is served: the one on disk if it matches its sources, else a new one.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
+use std::path::Path;
 
-use mxcp_artifact::manifest::MANIFEST_PATH;
+use mxcp_artifact::manifest::{MANIFEST_PATH, ReadError};
 use mxcp_artifact::{Digest, Manifest};
 use mxcp_base::render::{Format, summary};
 use mxcp_base::{FileSet, Severity, paths};
@@ -10,6 +12,7 @@ use mxcp_compiler::diagnostics::file_diagnostics;
 use mxcp_compiler::documents::{DocumentKind, document_kind, endpoint_def, endpoint_files};
 use mxcp_compiler::ir::is_served;
 use mxcp_compiler::site::SITE_FILE;
+use mxcp_runtime::Opened;
 use serde_json::json;
 
 use super::super::output::{self, Failure};
@@ -17,13 +20,53 @@ use super::super::session::Session;
 use super::super::{FAILED, build};
 use super::Args;
 
+/// What can be read before the sources were looked at: the manifest, and the database that it names.
+pub(super) struct Ahead {
+    pub(super) stored: Result<Manifest, ReadError>,
+    pub(super) opened: Option<Opened>,
+}
+
+impl Ahead {
+    pub(super) fn read(root: &Path, args: &Args) -> Self {
+        let stored = Manifest::read(&root.join(MANIFEST_PATH));
+        let opened = stored.as_ref().ok().and_then(|manifest| {
+            let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+            let profile = args.common.profile.clone();
+            let profile = profile
+                .or_else(|| variable("MXCP_PROFILE")?.into_string().ok())
+                .unwrap_or_else(|| manifest.project.profile.clone());
+            let settings = manifest.project.profile_settings(&profile);
+            let path = match variable("MXCP_DUCKDB_PATH") {
+                Some(path) => std::path::absolute(path).ok()?,
+                None => root.join(settings.database),
+            };
+            Opened::ahead(&path, args.common.readonly || settings.readonly)
+        });
+        Self { stored, opened }
+    }
+}
+
 /// The manifest on disk if it matches the sources, else a new one.
 pub(super) fn current_manifest(session: &mut Session, args: &Args) -> Result<Manifest, u8> {
-    let json = args.common.json_output;
     let stored = Manifest::read(&session.root.join(MANIFEST_PATH));
+    match usable(session, args, stored)? {
+        Some(manifest) => Ok(manifest),
+        None => build_now(session, args),
+    }
+}
+
+/// The stored manifest if it can be served, and nothing if it has to be built again.
+pub(super) fn usable(
+    session: &Session,
+    args: &Args,
+    stored: Result<Manifest, ReadError>,
+) -> Result<Option<Manifest>, u8> {
+    let json = args.common.json_output;
     if let Ok(manifest) = stored {
         match stale_source(session, &manifest) {
-            None if !args.locked || lock_matches(session, &manifest) => return Ok(manifest),
+            None if !args.locked || lock_matches(session, &manifest) => {
+                return Ok(Some(manifest));
+            }
             None => {
                 return Err(output::fail(
                     json,
@@ -58,10 +101,10 @@ pub(super) fn current_manifest(session: &mut Session, args: &Args) -> Result<Man
         };
         return Err(output::fail(json, &Failure::new(message)));
     }
-    build_now(session, args)
+    Ok(None)
 }
 
-fn build_now(session: &mut Session, args: &Args) -> Result<Manifest, u8> {
+pub(super) fn build_now(session: &mut Session, args: &Args) -> Result<Manifest, u8> {
     session.load_catalog();
     let json = args.common.json_output;
     let diagnostics = session.diagnostics();
@@ -77,13 +120,19 @@ fn build_now(session: &mut Session, args: &Args) -> Result<Manifest, u8> {
         + unserved(session);
     if refused > 0 && !args.ignore_errors {
         if json {
-            let failed: Vec<_> = errors
-                .iter()
-                .map(|d| json!({ "path": d.primary.file, "error": d.message }))
+            // One entry for each file, as programs know it.
+            let mut failed: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+            for error in &errors {
+                let of_file = failed.entry(&error.primary.file).or_default();
+                of_file.push(&error.message);
+            }
+            let failed: Vec<_> = failed
+                .into_iter()
+                .map(|(path, errors)| json!({ "path": path, "error": errors.join("; ") }))
                 .collect();
             output::print_json(&json!({
                 "status": "error",
-                "message": format!("Found {} error(s); nothing is served", errors.len()),
+                "message": format!("Found {} endpoint(s) with errors", failed.len()),
                 "failed_endpoints": failed,
             }));
         } else {

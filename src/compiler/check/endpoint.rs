@@ -4,8 +4,8 @@ use mxcp_artifact::EndpointKind;
 use mxcp_base::{Severity, SourceFile, codes};
 
 use super::{
-    arguments, documents, flow, policy, prompt, python, resource, shape_findings, sql, stale,
-    tests, types,
+    arguments, completion, documents, flow, policy, prompt, python, resource, shape_findings, sql,
+    stale, tests, types,
 };
 use crate::Db;
 use crate::documents::{endpoint_def, parse_yaml};
@@ -63,6 +63,7 @@ pub(super) fn check_endpoint(db: &dyn Db, file: SourceFile, findings: &mut Vec<F
         resource::check_resource(db, file, def, findings);
     }
     types::check_types(db, file, def, findings);
+    completion::check_completions(db, file, def, findings);
     policy::check_policies(db, file, def, findings);
     arguments::check_test_arguments(file, def, findings);
     tests::check_tests(db, file, def, findings);

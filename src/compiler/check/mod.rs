@@ -5,6 +5,7 @@
 mod arguments;
 mod bounds;
 mod cel;
+mod completion;
 pub mod documents;
 pub mod endpoint;
 pub mod evals;

@@ -2,7 +2,7 @@
 //!
 //! What a condition may use is data: `grammar/cel.yml`.
 
-use mxcp_artifact::Action;
+use mxcp_artifact::{Action, TypeDef, TypeKind};
 use mxcp_base::{Severity, SourceFile, TextRange, codes, suggest};
 use mxcp_syntax::cel::{self as syntax, BinaryOp, Expr, ExprKind, Literal};
 
@@ -10,8 +10,10 @@ use super::cel::{self, Names, ProblemKind, Type};
 use super::grammar::{GRAMMAR, Position};
 use super::{policy_action, policy_rules};
 use crate::Db;
+use crate::documents::parse_yaml;
 use crate::finding::{Anchor, Finding, TextOrigin};
-use crate::lower::endpoint::{EndpointDef, PolicyDef};
+use crate::lower::endpoint::{EndpointDef, ParameterDef, PolicyDef, lower_policies};
+use crate::site::SQL_TOOLS;
 use crate::sql::{Bound, bind_endpoint};
 
 pub(super) fn check_policies(
@@ -32,7 +34,7 @@ pub(super) fn check_policies(
         let Some(position) = GRAMMAR.positions.get(phase) else {
             continue;
         };
-        let names = names(position, def, &response);
+        let names = names(position, &def.parameters, &response);
         for (i, policy) in policies.iter().enumerate() {
             let pointer = def.pointer(&format!("policies/{phase}/{i}"));
             let place = policy_action::Place {
@@ -41,9 +43,43 @@ pub(super) fn check_policies(
                 phase,
             };
             policy_action::check_action(&place, position, def, &response, policy, findings);
-            check_condition(file, &pointer, def, &names, policy, findings);
+            check_condition(file, &pointer, &def.parameters, &names, policy, findings);
         }
         policy_rules::check_rules(file, def, phase, policies, findings);
+    }
+}
+
+/// The policies of the built-in SQL tools, in the site file.
+pub(super) fn check_sql_tools(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
+    let tools = parse_yaml(db, file)
+        .root()
+        .and_then(|root| root.get("sql_tools"));
+    let (Some(tools), Some(position)) = (tools, GRAMMAR.positions.get("input")) else {
+        return;
+    };
+    for tool in SQL_TOOLS {
+        let input = tools
+            .get(tool)
+            .and_then(|tool| tool.get("policies")?.get("input"));
+        let argument = match tool {
+            "execute_sql_query" => Some("sql"),
+            "get_table_schema" => Some("table_name"),
+            _ => None,
+        };
+        let parameters: Vec<ParameterDef> = argument
+            .into_iter()
+            .map(|name| ParameterDef {
+                name: name.to_owned(),
+                ty: Some(TypeDef::new(TypeKind::String)),
+                index: 0,
+                completion: None,
+            })
+            .collect();
+        let names = names(position, &parameters, &Type::Dyn);
+        for (i, policy) in lower_policies(input).iter().enumerate() {
+            let pointer = format!("sql_tools/{tool}/policies/input/{i}");
+            check_condition(file, &pointer, &parameters, &names, policy, findings);
+        }
     }
 }
 
@@ -57,12 +93,12 @@ fn result_columns(db: &dyn Db, file: SourceFile) -> Option<Vec<String>> {
     }
 }
 
-fn names(position: &Position, def: &EndpointDef, response: &Type) -> Names {
+fn names(position: &Position, parameters: &[ParameterDef], response: &Type) -> Names {
     let mut names = Names::new();
     for name in &position.names {
         match name.as_str() {
             "parameters" => {
-                for parameter in &def.parameters {
+                for parameter in parameters {
                     let ty = parameter.ty.as_ref().map_or(Type::Dyn, |ty| {
                         let nullable = ty.default.as_ref().is_some_and(serde_json::Value::is_null);
                         let declared = cel::declared(ty);
@@ -89,7 +125,7 @@ fn names(position: &Position, def: &EndpointDef, response: &Type) -> Names {
 fn check_condition(
     file: SourceFile,
     pointer: &str,
-    def: &EndpointDef,
+    parameters: &[ParameterDef],
     names: &Names,
     policy: &PolicyDef,
     findings: &mut Vec<Finding>,
@@ -124,7 +160,7 @@ fn check_condition(
     }
     check_types(&expr, names, &origin, findings);
     if findings.len() == before {
-        check_decided(&expr, def, &origin, findings);
+        check_decided(&expr, parameters, &origin, findings);
     }
     if findings.len() == before && !depends_on_call && !is_plain_true(&expr, policy.action) {
         findings.push(
@@ -169,14 +205,14 @@ fn check_types(expr: &Expr, names: &Names, origin: &TextOrigin, findings: &mut V
 }
 
 /// Contradictions, tautologies, and comparisons that a parameter's own bounds settle.
-fn check_decided(expr: &Expr, def: &EndpointDef, origin: &TextOrigin, findings: &mut Vec<Finding>) {
+fn check_decided(
+    expr: &Expr,
+    parameters: &[ParameterDef],
+    origin: &TextOrigin,
+    findings: &mut Vec<Finding>,
+) {
     let declared = |path: &str| {
-        let ty = def
-            .parameters
-            .iter()
-            .find(|p| p.name == path)?
-            .ty
-            .as_ref()?;
+        let ty = parameters.iter().find(|p| p.name == path)?.ty.as_ref()?;
         let nullable = ty.default.as_ref().is_some_and(serde_json::Value::is_null);
         (!nullable && !matches!(path, "user" | "response")).then_some(ty)
     };

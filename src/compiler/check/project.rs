@@ -19,6 +19,7 @@ pub(super) fn check_site(db: &dyn Db, file: SourceFile, findings: &mut Vec<Findi
     check_severities(db, file, findings);
     super::lists::check_lists(db, file, findings);
     super::plugin::check_plugins(db, file, findings);
+    super::policy::check_sql_tools(db, file, findings);
 }
 
 /// Endpoints where old projects kept them: in the root, or in `endpoints/`. Nothing reads them there.

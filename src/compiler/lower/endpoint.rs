@@ -25,6 +25,19 @@ pub struct ParameterDef {
     pub ty: Option<TypeDef>,
     /// Its position under `parameters:`, which names its place.
     pub index: usize,
+    /// What `completion:` says, where it is written.
+    pub completion: Option<CompletionDef>,
+}
+
+/// Where the values come from that clients are offered.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum CompletionDef {
+    /// `false`: there are none.
+    Off,
+    /// `true`: from the column that the endpoint's SQL compares the parameter with, whatever is in it.
+    Column,
+    /// A query of one column.
+    Sql(String),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -178,9 +191,18 @@ fn lower_parameters(node: Option<Node<'_>>) -> Vec<ParameterDef> {
                 name: string(node.get("name"))?,
                 ty: lower_type(node),
                 index,
+                completion: lower_completion(node.get("completion")),
             })
         })
         .collect()
+}
+
+fn lower_completion(node: Option<Node<'_>>) -> Option<CompletionDef> {
+    match boolean(node) {
+        Some(true) => Some(CompletionDef::Column),
+        Some(false) => Some(CompletionDef::Off),
+        None => string(node).map(CompletionDef::Sql),
+    }
 }
 
 fn lower_messages(node: Option<Node<'_>>) -> Vec<PromptMessage> {
@@ -197,7 +219,7 @@ fn lower_messages(node: Option<Node<'_>>) -> Vec<PromptMessage> {
         .collect()
 }
 
-fn lower_policies(node: Option<Node<'_>>) -> Vec<PolicyDef> {
+pub(crate) fn lower_policies(node: Option<Node<'_>>) -> Vec<PolicyDef> {
     node.map(|n| n.items())
         .into_iter()
         .flatten()

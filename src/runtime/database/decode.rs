@@ -17,6 +17,10 @@ pub(crate) trait Build {
     fn size(&self) -> u64 {
         0
     }
+    /// Whether that is more than anybody will get, so that the rest of a value need not be built.
+    fn full(&self) -> bool {
+        false
+    }
     fn null(&self) -> Self::Out;
     fn bool(&self, value: bool) -> Self::Out;
     fn int(&self, value: i128, hint: Option<&TypeDef>) -> Self::Out;
@@ -305,11 +309,12 @@ impl Vector<'_> {
                     let entry = self.at::<c::duckdb_list_entry>(row);
                     let rows = range(entry.offset, entry.length);
                     build.map(
-                        rows.map(|i| {
-                            let key = self.children[0].key(i, build);
-                            (key, self.children[1].read(i, build, None))
-                        })
-                        .collect(),
+                        rows.take_while(|_| !build.full())
+                            .map(|i| {
+                                let key = self.children[0].key(i, build);
+                                (key, self.children[1].read(i, build, None))
+                            })
+                            .collect(),
                     )
                 }
                 c::DUCKDB_TYPE_DUCKDB_TYPE_STRUCT => {
@@ -365,6 +370,7 @@ impl Vector<'_> {
     ) -> Vec<B::Out> {
         let hint = hint.and_then(|h| h.items.as_deref());
         range(offset, length)
+            .take_while(|_| !build.full())
             // SAFETY: the entry of a live row lies inside its child vector.
             .map(|i| unsafe { self.children[0].read(i, build, hint) })
             .collect()

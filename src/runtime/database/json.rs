@@ -29,12 +29,26 @@ use super::decode::Build;
 use super::iso;
 
 /// Builds JSON and counts roughly how many bytes it holds.
-#[derive(Default)]
 pub(crate) struct JsonBuild {
     bytes: Counter<u64>,
+    most: u64,
+}
+
+impl Default for JsonBuild {
+    fn default() -> Self {
+        Self::up_to(u64::MAX)
+    }
 }
 
 impl JsonBuild {
+    /// Stops in the middle of a value beyond this many bytes: who reads it must look at the size.
+    pub(crate) fn up_to(most: u64) -> Self {
+        Self {
+            bytes: Counter::default(),
+            most,
+        }
+    }
+
     fn count(&self, bytes: usize) {
         self.bytes.set(self.bytes.get() + bytes as u64);
     }
@@ -70,6 +84,10 @@ impl Build for JsonBuild {
 
     fn size(&self) -> u64 {
         self.bytes.get()
+    }
+
+    fn full(&self) -> bool {
+        self.bytes.get() > self.most
     }
 
     fn null(&self) -> Value {

@@ -14,6 +14,7 @@ pub(crate) mod free_sql;
 pub(crate) mod functions;
 pub(crate) mod iso;
 pub(crate) mod json;
+pub(crate) mod memory;
 pub(crate) mod open;
 pub(crate) mod pool;
 pub(crate) mod rollback;
@@ -47,6 +48,8 @@ pub(crate) enum SqlError {
     Cancelled,
     TooManyRows(u64),
     TooManyBytes(u64),
+    /// The process grew beyond what the server may take.
+    TooMuchMemory,
     /// A client's SQL that would leave the database.
     Refused(String),
     /// No connection became free in time.
@@ -73,6 +76,9 @@ impl fmt::Display for SqlError {
                 f,
                 "the result is larger than {} MB; select fewer columns or rows",
                 limit >> 20
+            ),
+            Self::TooMuchMemory => f.write_str(
+                "the statement was stopped because it takes too much memory; ask for fewer rows or smaller values",
             ),
             Self::Busy(size) => write!(f, "all {size} database connections are busy; try again"),
         }

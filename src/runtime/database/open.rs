@@ -11,13 +11,44 @@ use super::confine;
 use super::extensions;
 use super::ffi::Engine;
 use super::functions::{self, Registry};
-use super::pool::Pool;
+use super::pool::{Opening, Pool};
 use super::secrets;
 use super::snapshot::{Snapshot, in_words, is_lock, lock_holder};
 use crate::options::{InUse, Options, StartError};
 
+/// How long what can wait waits after the start.
+const UNHURRIED: Duration = Duration::from_millis(150);
+
 /// A database that lives as long as the process, or until a reload.
 const IN_MEMORY: &str = ":memory:";
+
+/// A database that was opened before it was certain that it will be used: opening takes as long as all the
+/// rest of a start. Dropping it closes it.
+#[derive(Debug)]
+pub struct Opened {
+    engine: Engine,
+    path: PathBuf,
+    readonly: bool,
+}
+
+impl Opened {
+    /// Opens a file that exists. Whatever keeps it from opening is said by who needs it.
+    pub fn ahead(path: &Path, readonly: bool) -> Option<Self> {
+        if !path.is_file() {
+            return None;
+        }
+        let engine = Engine::open(path.to_str()?, &[("access_mode", mode(readonly))]).ok()?;
+        Some(Self {
+            engine,
+            path: path.to_owned(),
+            readonly,
+        })
+    }
+}
+
+fn mode(readonly: bool) -> &'static str {
+    if readonly { "READ_ONLY" } else { "READ_WRITE" }
+}
 
 /// Opens the database of the profile and makes a pool for it.
 pub(crate) fn open(
@@ -56,13 +87,19 @@ pub(crate) fn open(
     if !in_memory {
         prepare_file(&path, &shown, readonly, &options.profile)?;
     }
-    let mode = if readonly { "READ_ONLY" } else { "READ_WRITE" };
     let Some(text) = path.to_str() else {
         return Err(StartError::Database(format!(
             "the path of database `{shown}` is not valid UTF-8; move the project or set another path"
         )));
     };
-    let (engine, snapshot) = match Engine::open(text, &[("access_mode", mode)]) {
+    let opened = in_use
+        .opened
+        .filter(|opened| opened.path == path && opened.readonly == readonly);
+    let opened = match opened {
+        Some(opened) => Ok(opened.engine),
+        None => Engine::open(text, &[("access_mode", mode(readonly))]),
+    };
+    let (engine, snapshot) = match opened {
         Ok(engine) => (engine, None),
         Err(message) if is_lock(&message) && (readonly || in_use.only_reads) => {
             let (engine, snapshot) = open_copy(in_use.snapshot, &path, &shown, &message)?;
@@ -87,9 +124,9 @@ pub(crate) fn open(
     }
     let mut opening = None;
     if serves && !confine::may_reach_out(manifest) {
-        // It asks for every function of the engine, which takes longer than all the rest.
-        let thread = std::thread::Builder::new().name("mxcp-confine".to_owned());
-        let confining = thread.spawn(move || {
+        // It asks for every function of the engine, which takes longer than all the rest: not while the
+        // client waits for its first answer, unless that needs the database.
+        let confining = Opening::later(UNHURRIED, move || {
             let confined = confine::confine(&mut connection)?;
             tracing::debug!(confined, "external access");
             Ok(())

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -74,7 +75,34 @@ pub(crate) struct Pool {
 }
 
 /// Work on a database that goes on after it was opened.
-pub(crate) type Opening = JoinHandle<Result<(), SqlError>>;
+#[derive(Debug)]
+pub(crate) struct Opening {
+    thread: JoinHandle<Result<(), SqlError>>,
+    /// Dropped when somebody waits.
+    hurry: Sender<()>,
+}
+
+impl Opening {
+    /// Begins after some time, or when somebody waits for it.
+    pub(crate) fn later(
+        after: Duration,
+        work: impl FnOnce() -> Result<(), SqlError> + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let (hurry, wanted) = channel::<()>();
+        let thread = std::thread::Builder::new()
+            .name("mxcp-opening".to_owned())
+            .spawn(move || {
+                let _ = wanted.recv_timeout(after);
+                work()
+            })?;
+        Ok(Self { thread, hurry })
+    }
+
+    fn finish(self) -> std::thread::Result<Result<(), SqlError>> {
+        drop(self.hurry);
+        self.thread.join()
+    }
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -143,7 +171,7 @@ impl Pool {
         }
         let mut opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(opening) = opening.take() {
-            let failed = match opening.join() {
+            let failed = match opening.finish() {
                 Ok(Ok(())) => None,
                 Ok(Err(error)) => Some(error.to_string()),
                 Err(_) => Some("its opening crashed".to_owned()),

@@ -1,5 +1,5 @@
-//! Stops statements that run too long or that nobody waits for any more. One thread per runtime,
-//! started when the first statement runs.
+//! Stops statements that run too long, that nobody waits for any more, or that take the machine's memory.
+//! One thread per runtime, started when the first statement runs.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,12 +7,19 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use super::SqlError;
 use super::ffi::InterruptTarget;
+use super::{SqlError, memory};
 
 const RUNNING: u8 = 0;
 const TIMED_OUT: u8 = 1;
 const CANCELLED: u8 = 2;
+const TOO_LARGE: u8 = 3;
+
+/// What one statement may make beyond the engine's own limit, its result in all its forms included.
+const ROOM: u64 = 512 << 20;
+
+/// How long the process is kept from growing at a time.
+const REFUSAL: Duration = Duration::from_millis(200);
 
 /// A statement in progress.
 #[derive(Debug)]
@@ -22,13 +29,15 @@ struct Job {
 }
 
 impl Job {
-    fn stop(&self, why: u8) {
+    /// Says whether it was running until now.
+    fn stop(&self, why: u8) -> bool {
         let first = self
             .state
             .compare_exchange(RUNNING, why, Ordering::AcqRel, Ordering::Acquire);
         if first.is_ok() {
             self.target.interrupt();
         }
+        first.is_ok()
     }
 }
 
@@ -57,7 +66,7 @@ impl Cancel {
         let mut state = lock(&self.0);
         state.cancelled = true;
         for job in state.jobs.drain(..).filter_map(|job| job.upgrade()) {
-            job.stop(CANCELLED);
+            let _ = job.stop(CANCELLED);
         }
         let listeners = std::mem::take(&mut state.listeners);
         drop(state);
@@ -110,9 +119,17 @@ struct Queue {
     next: u64,
     started: bool,
     closed: bool,
+    /// What the process may hold with no statement running; each that runs has room beyond.
+    memory: Option<u64>,
 }
 
 impl Watchdog {
+    /// Stops statements when the process holds much more than it does now and the engine may.
+    pub(crate) fn bound_memory(&self, engine: u64) {
+        let memory = memory::resident().map(|now| now.saturating_add(engine));
+        lock(&self.shared.queue).memory = memory;
+    }
+
     /// Watches a statement until the returned guard is dropped.
     pub(crate) fn watch(
         &self,
@@ -161,27 +178,73 @@ impl Drop for Watchdog {
 impl Shared {
     fn run(&self) {
         let mut queue = lock(&self.queue);
+        // What the process held when the first of the statements in progress began: what earlier ones took
+        // may not have been given back yet.
+        let mut before = None;
         while !queue.closed {
             let Some((deadline, _)) = queue.deadlines.keys().next().copied() else {
+                before = None;
                 queue = self
                     .changed
                     .wait(queue)
                     .unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
+            if let Some(memory) = queue.memory
+                && let Some(held) = memory::resident()
+            {
+                let base = memory.max(*before.get_or_insert(held));
+                let running = queue.deadlines.len() as u64;
+                let most = base.saturating_add(ROOM.saturating_mul(running.min(4)));
+                if held > most {
+                    queue = self.shrink(queue, most);
+                    continue;
+                }
+            }
             let now = Instant::now();
             if deadline <= now {
                 if let Some((_, job)) = queue.deadlines.pop_first() {
                     job.stop(TIMED_OUT);
                 }
             } else {
+                let wait = match queue.memory {
+                    Some(_) => memory::LOOK.min(deadline - now),
+                    None => deadline - now,
+                };
                 queue = self
                     .changed
-                    .wait_timeout(queue, deadline - now)
+                    .wait_timeout(queue, wait)
                     .unwrap_or_else(PoisonError::into_inner)
                     .0;
             }
         }
+    }
+}
+
+impl Shared {
+    // Nobody can tell which statement it is, and there is no time to find out.
+    fn shrink<'a>(&'a self, queue: MutexGuard<'a, Queue>, most: u64) -> MutexGuard<'a, Queue> {
+        let refusing = memory::Refusing::begin();
+        let jobs: Vec<Arc<Job>> = queue.deadlines.values().cloned().collect();
+        drop(queue);
+        let stopped = jobs.iter().filter(|job| job.stop(TOO_LARGE)).count();
+        drop(jobs);
+        if stopped > 0 {
+            tracing::error!(
+                stopped,
+                "statements are stopped: the process takes too much memory"
+            );
+        }
+        let until = Instant::now() + REFUSAL;
+        while Instant::now() < until
+            && memory::resident().is_some_and(|held| held > most)
+            && !lock(&self.queue).deadlines.is_empty()
+        {
+            std::thread::sleep(memory::LOOK);
+        }
+        drop(refusing);
+        crate::memory::trim();
+        lock(&self.queue)
     }
 }
 
@@ -202,6 +265,7 @@ impl Watch {
                 SqlError::TimedOut(u64::try_from(self.limit.as_millis()).unwrap_or(u64::MAX))
             }
             CANCELLED => SqlError::Cancelled,
+            TOO_LARGE => SqlError::TooMuchMemory,
             _ => error,
         }
     }

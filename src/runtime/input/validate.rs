@@ -1,5 +1,7 @@
 //! The parameters of one endpoint, compiled, and what a call's arguments become.
 
+use std::collections::BTreeMap;
+
 use mxcp_artifact::{Parameter, TypeKind};
 use mxcp_python::Cell;
 use mxcp_values::coerce::{self, canonical};
@@ -56,6 +58,27 @@ impl Inputs {
             out.insert(parameter.name.clone(), value);
         }
         Ok(out)
+    }
+
+    /// The defaults, and those of some arguments that are values of their parameters. Everything is text.
+    pub(crate) fn partly(&self, given: &BTreeMap<String, String>) -> Map<String, Value> {
+        self.parameters
+            .iter()
+            .filter_map(|(parameter, _)| {
+                let name = &parameter.name;
+                let value = match given.get(name) {
+                    Some(text) => self.one(name, text)?,
+                    None => parameter.ty.default.clone()?,
+                };
+                Some((name.clone(), value))
+            })
+            .collect()
+    }
+
+    /// The value that a text is for a parameter, if it may have it.
+    pub(crate) fn one(&self, name: &str, text: &str) -> Option<Value> {
+        let (parameter, validator) = self.parameters.iter().find(|(p, _)| p.name == name)?;
+        argument(parameter, validator, Some(text.into()), true).ok()
     }
 
     fn unknown(&self, name: &str) -> String {

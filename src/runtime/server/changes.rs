@@ -74,6 +74,7 @@ impl Changes {
 
     /// Tells everybody how `after` differs from `before`, as far as lists show it.
     pub(super) async fn announce(&self, before: &Descriptors, after: &Descriptors) {
+        let (before, after) = (before.lists(), after.lists());
         let tools = before.tools != after.tools;
         let resources = before.resources != after.resources || before.templates != after.templates;
         let prompts = before.prompts != after.prompts;

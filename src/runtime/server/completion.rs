@@ -1,54 +1,39 @@
-//! Completion of arguments: the values that are declared, or else the examples.
+//! Completion of arguments, as the protocol has it.
 
-use mxcp_artifact::{Endpoint, EndpointKind, Manifest};
+use mxcp_artifact::EndpointKind;
 use rmcp::ErrorData;
 use rmcp::model::{CompleteRequestParams, CompleteResult, CompletionInfo, Reference};
-use serde_json::Value;
 
-use super::tools::text;
+use crate::completing::{Offered, Typing, Unknown};
 
-pub(super) fn complete(
-    manifest: &Manifest,
-    request: &CompleteRequestParams,
-) -> Result<CompleteResult, ErrorData> {
-    let unknown =
-        |what: &str, name: &str| ErrorData::invalid_params(format!("Unknown {what}: {name}"), None);
-    let find = |kind, id: &str| {
-        manifest
-            .endpoints
-            .iter()
-            .find(|e: &&Endpoint| e.kind == kind && e.id() == id)
-    };
-    let endpoint = match &request.r#ref {
-        Reference::Prompt(prompt) => find(EndpointKind::Prompt, &prompt.name)
-            .ok_or_else(|| unknown("prompt", &prompt.name))?,
-        Reference::Resource(resource) => find(EndpointKind::Resource, &resource.uri)
-            .ok_or_else(|| unknown("resource", &resource.uri))?,
+/// What is asked for.
+pub(super) fn typing(request: CompleteRequestParams) -> Result<Typing, ErrorData> {
+    let (kind, id) = match request.r#ref {
+        Reference::Prompt(prompt) => (EndpointKind::Prompt, prompt.name),
+        Reference::Resource(resource) => (EndpointKind::Resource, resource.uri),
         _ => return Err(ErrorData::invalid_params("Unknown kind of reference", None)),
     };
-    let parameter = endpoint
-        .parameters
-        .iter()
-        .find(|p| p.name == request.argument.name)
-        .ok_or_else(|| unknown("argument", &request.argument.name))?;
-    let typed = request.argument.value.to_lowercase();
-    let mut values: Vec<String> = parameter
-        .ty
-        .allowed
-        .as_ref()
-        .unwrap_or(&parameter.ty.examples)
-        .iter()
-        .filter(|value| **value != Value::Null)
-        .map(text)
-        .filter(|value| value.to_lowercase().starts_with(&typed))
-        .collect();
-    let total = values.len();
-    values.truncate(CompletionInfo::MAX_VALUES);
-    let info = CompletionInfo::with_pagination(
-        values,
-        u32::try_from(total).ok(),
-        total > CompletionInfo::MAX_VALUES,
-    )
-    .map_err(|e| ErrorData::internal_error(e, None))?;
+    let given = request.context.and_then(|context| context.arguments);
+    Ok(Typing {
+        kind,
+        id,
+        name: request.argument.name,
+        typed: request.argument.value,
+        given: given.into_iter().flatten().collect(),
+    })
+}
+
+pub(super) fn unknown(what: &Unknown, typing: &Typing) -> ErrorData {
+    let text = match what {
+        Unknown::Endpoint => format!("Unknown {}: {}", typing.kind, typing.id),
+        Unknown::Argument => format!("Unknown argument: {}", typing.name),
+    };
+    ErrorData::invalid_params(text, None)
+}
+
+pub(super) fn result(offered: Offered) -> Result<CompleteResult, ErrorData> {
+    let total = offered.total.and_then(|total| u32::try_from(total).ok());
+    let info = CompletionInfo::with_pagination(offered.values, total, offered.more)
+        .map_err(|error| ErrorData::internal_error(error, None))?;
     Ok(CompleteResult::new(info))
 }

@@ -1,9 +1,10 @@
 //! What clients see of a manifest: tools, resources, prompts and the server itself, computed once.
 //!
-//! Order is by name and never depends on the caller, so a list is the same for everyone.
+//! Order is by name and never depends on the caller, so a list is the same for everyone. The lists are
+//! made when the first one is asked for: who only says hello does not wait for them.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use mxcp_artifact::{Body, Endpoint, EndpointKind, Manifest, TypeKind};
 use rmcp::model::{
@@ -29,7 +30,12 @@ pub(super) enum Target {
 pub(super) struct Descriptors {
     pub(super) manifest: Arc<Manifest>,
     pub(super) config: ServerConfig,
-    /// Sorted by name.
+    lists: OnceLock<Lists>,
+}
+
+/// Each sorted by name.
+#[derive(Debug)]
+pub(super) struct Lists {
     pub(super) tools: Vec<Tool>,
     // In the order of `tools`.
     targets: Vec<Target>,
@@ -40,6 +46,36 @@ pub(super) struct Descriptors {
 
 impl Descriptors {
     pub(super) fn new(manifest: Arc<Manifest>) -> Self {
+        Self {
+            config: config(&manifest),
+            lists: OnceLock::new(),
+            manifest,
+        }
+    }
+
+    pub(super) fn lists(&self) -> &Lists {
+        self.lists.get_or_init(|| Lists::of(&self.manifest))
+    }
+
+    pub(super) fn tool(&self, name: &str) -> Option<(&Tool, Target)> {
+        let lists = self.lists();
+        let i = lists
+            .tools
+            .binary_search_by(|tool| tool.name.as_ref().cmp(name))
+            .ok()?;
+        Some((lists.tools.get(i)?, *lists.targets.get(i)?))
+    }
+
+    pub(super) fn prompt(&self, name: &str) -> Option<&Endpoint> {
+        self.manifest
+            .endpoints
+            .iter()
+            .find(|e| e.kind == EndpointKind::Prompt && e.id() == name)
+    }
+}
+
+impl Lists {
+    fn of(manifest: &Manifest) -> Self {
         let of_kind = |kind| {
             manifest
                 .endpoints
@@ -48,13 +84,17 @@ impl Descriptors {
                 .filter(move |(_, e)| e.kind == kind)
         };
         let mut tools: Vec<(Tool, Target)> = of_kind(EndpointKind::Tool)
-            .map(|(i, endpoint)| (tool(endpoint), Target::Endpoint(i)))
+            .map(|(i, endpoint)| (tool(endpoint, manifest), Target::Endpoint(i)))
             .collect();
         let settings = &manifest.project.sql_tools;
         if settings.enabled {
             for builtin in SqlTool::ALL {
+                let disabled = settings
+                    .tools
+                    .get(builtin.name())
+                    .is_some_and(|t| t.disabled);
                 // A project's own tool of that name stands.
-                if tools.iter().all(|(tool, _)| tool.name != builtin.name()) {
+                if !disabled && tools.iter().all(|(tool, _)| tool.name != builtin.name()) {
                     tools.push((builtin.descriptor(settings), Target::Sql(builtin)));
                 }
             }
@@ -79,29 +119,12 @@ impl Descriptors {
         prompts.sort_by(|a, b| a.name.cmp(&b.name));
 
         Self {
-            config: config(&manifest),
             tools,
             targets,
             resources,
             templates,
             prompts,
-            manifest,
         }
-    }
-
-    pub(super) fn tool(&self, name: &str) -> Option<(&Tool, Target)> {
-        let i = self
-            .tools
-            .binary_search_by(|tool| tool.name.as_ref().cmp(name))
-            .ok()?;
-        Some((self.tools.get(i)?, *self.targets.get(i)?))
-    }
-
-    pub(super) fn prompt(&self, name: &str) -> Option<&Endpoint> {
-        self.manifest
-            .endpoints
-            .iter()
-            .find(|e| e.kind == EndpointKind::Prompt && e.id() == name)
     }
 }
 
@@ -155,7 +178,7 @@ fn config(manifest: &Manifest) -> ServerConfig {
     config
 }
 
-fn tool(endpoint: &Endpoint) -> Tool {
+fn tool(endpoint: &Endpoint, manifest: &Manifest) -> Tool {
     let input = match &endpoint.input_schema {
         Value::Object(schema) => Arc::new(schema.clone()),
         _ => Arc::default(),
@@ -171,19 +194,25 @@ fn tool(endpoint: &Endpoint) -> Tool {
     if let Some(schema) = output_schema(endpoint) {
         tool = tool.with_raw_output_schema(Arc::new(schema));
     }
-    let annotations = annotations(endpoint);
+    let annotations = annotations(endpoint, manifest);
     if annotations != ToolAnnotations::default() {
         tool = tool.with_annotations(annotations);
     }
     tool
 }
 
-// What the author declares stands; the rest follows from what the SQL is known to do.
-fn annotations(endpoint: &Endpoint) -> ToolAnnotations {
+// What the author declares stands; the rest follows from what the SQL is known to do. A function of a
+// plugin may do anything: it is called `<function>_<plugin>`.
+fn annotations(endpoint: &Endpoint, manifest: &Manifest) -> ToolAnnotations {
     let declared = &endpoint.annotations;
+    let calls_plugin = |sql: &str| {
+        let sql = sql.to_lowercase();
+        let mut plugins = manifest.project.plugins.iter();
+        plugins.any(|plugin| sql.contains(&format!("_{}", plugin.name.to_lowercase())))
+    };
     let derived = match &endpoint.body {
         Body::Sql(body) if body.effects.writes => Some(false),
-        Body::Sql(body) if !body.effects.external => Some(true),
+        Body::Sql(body) if !body.effects.external && !calls_plugin(&body.sql) => Some(true),
         Body::Sql(_) | Body::Python(_) | Body::Prompt(_) => None,
     };
     ToolAnnotations::from_raw(

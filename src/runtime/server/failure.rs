@@ -130,6 +130,10 @@ fn failed(message: &str, raised: bool, author: Author) -> (Cow<'_, str>, bool) {
             };
             (without_paths(shown), false)
         }
+        (Some("Out of Memory"), _) => {
+            let text = "the query needs more memory than it may have; ask for fewer rows or smaller values";
+            (Cow::Borrowed(text), true)
+        }
         (Some(_), _) => (Cow::Borrowed("the query failed"), true),
     }
 }

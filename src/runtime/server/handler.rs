@@ -32,6 +32,7 @@ use super::metrics::{Ended, Metrics};
 use super::page::{PAGE_SIZE, page};
 use super::sql_tools::SqlTool;
 use super::{completion, prompts, reading, tools};
+use crate::completing::declared;
 use crate::{Call, Caller, Cancel, Runtime};
 
 /// How long a client may keep a list, in milliseconds.
@@ -334,7 +335,7 @@ const LEVELS: [LoggingLevel; 8] = [
 ];
 
 /// Methods with parameters that a malformed request may name.
-const METHODS: [&str; 10] = [
+const METHODS: [&str; 13] = [
     "completion/complete",
     "initialize",
     "logging/setLevel",
@@ -342,7 +343,10 @@ const METHODS: [&str; 10] = [
     "prompts/list",
     "resources/list",
     "resources/read",
+    "resources/subscribe",
     "resources/templates/list",
+    "resources/unsubscribe",
+    "subscriptions/listen",
     "tools/call",
     "tools/list",
 ];
@@ -403,7 +407,7 @@ impl ServerHandler for Server {
         request: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        list!(ListToolsResult, &self.descriptors().tools, request)
+        list!(ListToolsResult, &self.descriptors().lists().tools, request)
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
@@ -440,7 +444,11 @@ impl ServerHandler for Server {
         request: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        list!(ListResourcesResult, &self.descriptors().resources, request)
+        list!(
+            ListResourcesResult,
+            &self.descriptors().lists().resources,
+            request
+        )
     }
 
     async fn list_resource_templates(
@@ -450,7 +458,7 @@ impl ServerHandler for Server {
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
         list!(
             ListResourceTemplatesResult,
-            &self.descriptors().templates,
+            &self.descriptors().lists().templates,
             request
         )
     }
@@ -491,7 +499,11 @@ impl ServerHandler for Server {
         request: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
-        list!(ListPromptsResult, &self.descriptors().prompts, request)
+        list!(
+            ListPromptsResult,
+            &self.descriptors().lists().prompts,
+            request
+        )
     }
 
     async fn get_prompt(
@@ -560,9 +572,28 @@ impl ServerHandler for Server {
     async fn complete(
         &self,
         request: CompleteRequestParams,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
-        completion::complete(&self.descriptors().manifest, &request)
+        let typing = completion::typing(request)?;
+        let declared = declared(&self.manifest().endpoints, &typing)
+            .map_err(|what| completion::unknown(&what, &typing))?;
+        if let Some(offered) = declared {
+            return completion::result(offered);
+        }
+        let caller = caller_of(&context);
+        let cancel = Cancel::default();
+        let stop = cancel.clone();
+        let id = typing.id.clone();
+        let work = move |runtime: &Runtime| {
+            let offered = runtime.complete(&typing, &caller, &stop);
+            offered.map_err(|error| failure::error_data(&error, &typing.id, &Map::new()))
+        };
+        let request = ("completion/complete", id.as_str(), Kind::Sql);
+        let offered = self
+            .run(&context, request, &cancel, None, work, Result::is_err)
+            .await
+            .map_err(|lost| failure::lost(lost, &id))??;
+        completion::result(offered)
     }
 
     // Requests of a known method whose parameters do not fit arrive here, too.
@@ -575,8 +606,14 @@ impl ServerHandler for Server {
         let modern = context
             .protocol_version()
             .is_some_and(|version| version >= ProtocolVersion::V_2026_07_28);
-        let removed = modern && matches!(method.as_str(), "initialize" | "logging/setLevel");
-        if METHODS.contains(&method.as_str()) && !removed {
+        let other_era = match method.as_str() {
+            "initialize" | "logging/setLevel" | "resources/subscribe" | "resources/unsubscribe" => {
+                modern
+            }
+            "subscriptions/listen" => !modern,
+            _ => false,
+        };
+        if METHODS.contains(&method.as_str()) && !other_era {
             return Err(ErrorData::invalid_params(
                 format!("the parameters of {method} are not valid"),
                 None,

@@ -14,6 +14,7 @@ mod ending;
 mod failure;
 mod handler;
 mod http;
+mod mending;
 mod messages;
 mod metrics;
 mod opening;

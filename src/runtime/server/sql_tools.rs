@@ -143,22 +143,18 @@ impl SqlTool {
                 )));
             }
         };
-        match self {
-            Self::ExecuteSqlQuery => runtime.free_query(argument, caller, cancel),
-            Self::ListTables => {
-                let tables = runtime.query_as(LIST_TABLES, &Map::new(), caller, cancel)?;
-                Ok((tables, None))
-            }
-            Self::GetTableSchema => {
-                let columns = runtime.query_as(GET_TABLE_SCHEMA, arguments, caller, cancel)?;
-                if columns.as_array().is_some_and(Vec::is_empty) {
-                    return Err(CallError::InvalidInput(format!(
-                        "There is no table '{argument}'. Call list_tables to see what there is"
-                    )));
-                }
-                Ok((columns, None))
-            }
+        let fixed = match self {
+            Self::ExecuteSqlQuery => None,
+            Self::ListTables => Some(LIST_TABLES),
+            Self::GetTableSchema => Some(GET_TABLE_SCHEMA),
+        };
+        let (rows, cut) = runtime.sql_tool(self.name(), arguments, fixed, caller, cancel)?;
+        if self == Self::GetTableSchema && rows.as_array().is_some_and(Vec::is_empty) {
+            return Err(CallError::InvalidInput(format!(
+                "There is no table '{argument}'. Call list_tables to see what there is"
+            )));
         }
+        Ok((rows, cut))
     }
 }
 

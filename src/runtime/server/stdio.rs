@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use super::calls::Calls;
 use super::ending::{End, drain, reload_on_hangup};
 use super::handler::Server;
+use super::mending::Lines;
 use super::opening::Opening;
 use crate::Runtime;
 
@@ -157,7 +158,7 @@ async fn read_in(
     end: End,
 ) {
     tokio::select! {
-        copied = tokio::io::copy(&mut input, &mut service) => {
+        copied = hand_over(&mut input, &mut service) => {
             if let Err(error) = copied {
                 tracing::debug!("the connection broke: {error}");
             }
@@ -165,6 +166,22 @@ async fn read_in(
         Ok(()) = end.stop => tracing::debug!("a signal ends the service"),
     }
     drain(&calls, end.abort, end.patience.calls).await;
+}
+
+async fn hand_over(
+    input: &mut (impl AsyncRead + Unpin),
+    service: &mut DuplexStream,
+) -> io::Result<()> {
+    let mut lines = Lines::default();
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        let read = input.read(&mut buffer).await?;
+        if read == 0 {
+            return service.write_all(&lines.rest()).await;
+        }
+        let bytes = lines.push(buffer.get(..read).unwrap_or_default());
+        service.write_all(&bytes).await?;
+    }
 }
 
 // Files have no asynchronous form, so a thread of its own writes.

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::descriptors::Descriptors;
 use super::ending::{End, Patience};
 use super::stdio::{ServeError, serve};
 use crate::{Options, Runtime, UserConfig};
@@ -289,6 +290,52 @@ async fn the_newest_revision_needs_no_handshake() {
     assert_eq!(answer["error"]["code"], -32602);
     let answer = client.request("tools/list", json!({})).await;
     assert_eq!(answer["error"]["code"], -32602);
+}
+
+#[test]
+fn what_a_plugin_does_is_not_known() {
+    let tool = |name: &str, sql: &str| {
+        json!({"kind": "tool", "name": name, "path": "t.yml", "input_schema": {},
+               "body": {"sql": {"sql": sql, "effects": {}}}})
+    };
+    let endpoints = json!([
+        tool("plain", "SELECT 1"),
+        tool("sends", "SELECT Send_Mail('x')")
+    ]);
+    let project = json!({"plugins": [{"name": "mail", "module": "mail"}]});
+    let descriptors = Descriptors::new(Arc::new(manifest(project, endpoints)));
+    let hint = |name: &str| {
+        let (tool, _) = descriptors.tool(name).unwrap();
+        tool.annotations.as_ref().and_then(|a| a.read_only_hint)
+    };
+    assert_eq!(hint("plain"), Some(true));
+    assert_eq!(hint("sends"), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parameters_of_the_wrong_kind_are_refused() {
+    let mut client = Client::initialized(json!({}), shop()).await;
+    for (method, params) in [
+        ("tools/list", json!({"cursor": 5})),
+        ("tools/list", json!([1])),
+        ("prompts/list", json!({"cursor": []})),
+        ("resources/list", json!({"cursor": {}})),
+        ("resources/templates/list", json!("x")),
+        ("resources/subscribe", json!({"uri": 5})),
+        ("tools/call", json!(5)),
+        ("tools/call", json!({"name": "sum", "arguments": [1]})),
+        ("logging/setLevel", json!({"level": "loud"})),
+    ] {
+        let answer = client.request(method, params.clone()).await;
+        assert_eq!(
+            answer["error"]["code"], -32602,
+            "{method} {params}: {answer}"
+        );
+    }
+    let input = client.input.as_mut().unwrap();
+    input.write_all(b"{broken\n").await.unwrap();
+    let answer = timeout(PATIENCE, client.answers.recv()).await.unwrap();
+    assert_eq!(answer.unwrap()["error"]["code"], -32600);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -108,3 +108,44 @@ proptest! {
         let _ = (parameters(&text), statements(&text), find_identifier(&text, "a"));
     }
 }
+
+#[test]
+fn choices_are_the_values_of_what_a_parameter_is_compared_with() {
+    let of = |text: &str| choices(text, "region");
+    let some = |text: &str| of(text).unwrap_or_else(|| panic!("nothing derived from {text}"));
+    assert_eq!(
+        some(
+            "SELECT * FROM customers c WHERE NOT deleted AND c.region = $region ORDER BY 1 LIMIT 5"
+        ),
+        "SELECT DISTINCT c.region FROM customers c WHERE (NOT deleted)"
+    );
+    assert_eq!(
+        some(
+            "WITH a AS (SELECT 1 AS region) SELECT count(*) FROM a WHERE ($region IS NULL OR lower(region) = lower($region)) GROUP BY region"
+        ),
+        "WITH a AS (SELECT 1 AS region) SELECT DISTINCT region FROM a"
+    );
+    assert_eq!(
+        some("SELECT 1 FROM t WHERE region = coalesce($region, region) AND placed >= $since"),
+        "SELECT DISTINCT region FROM t WHERE ($since IS NULL OR (placed >= $since))"
+    );
+    assert_eq!(
+        some("FROM t WHERE $Region = region"),
+        "SELECT DISTINCT region FROM t"
+    );
+    for text in [
+        "SELECT 1 FROM t WHERE region <> $region",
+        "SELECT 1 FROM t WHERE region = $region OR secret = 1",
+        "SELECT region, count(*) FROM t WHERE region = $region GROUP BY 1 HAVING count(*) > 10",
+        "SELECT 1 FROM t WHERE region = $region QUALIFY row_number() OVER () = 1",
+        "SELECT 1 FROM t WHERE region = $region AND owner = md5($region)",
+        "SELECT 1 FROM read_csv($region) WHERE region = $region",
+        "SELECT 1 FROM t WHERE region = $region UNION SELECT 2",
+        "SELECT 1; SELECT 1 FROM t WHERE region = $region",
+        "DELETE FROM t WHERE region = $region",
+        "SELECT 1 FROM t WHERE region || 'x' = $region",
+        "not SQL",
+    ] {
+        assert_eq!(of(text), None, "{text}");
+    }
+}

@@ -8,9 +8,9 @@ use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CONNECTION, CONTENT_TYPE, ORIGIN,
-    RETRY_AFTER, VARY,
+    ACCEPT, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CONNECTION,
+    CONTENT_TYPE, ORIGIN, RETRY_AFTER, VARY,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
@@ -22,6 +22,7 @@ use rmcp::transport::streamable_http_server::session::local::LocalSessionManager
 use serde_json::json;
 
 use super::super::handler::Server;
+use super::super::mending::mended;
 use super::super::metrics::Now;
 use super::guard::{Guard, Refused};
 use super::sse::{self, Streams};
@@ -66,30 +67,30 @@ impl Routes {
         mcp: StreamableHttpService<Server, LocalSessionManager>,
         streams: Option<Streams>,
     ) -> Router {
+        let protocol = any(move |request: Request| {
+            let mcp = mcp.clone();
+            async move {
+                let ends_session = request.method() == Method::DELETE;
+                let json = request
+                    .headers()
+                    .get(CONTENT_TYPE)
+                    .is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+                let mut response = mcp.handle(request).await.map(Body::new);
+                // The session has ended already, and clients take only this for it.
+                if ends_session && response.status() == StatusCode::ACCEPTED {
+                    *response.status_mut() = StatusCode::OK;
+                }
+                // The kind was right, so what it holds is what is wrong.
+                if json && response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+                    response = unreadable();
+                }
+                response
+            }
+        });
+        // Addresses are copied with and without the slash.
         let mcp = Router::new()
-            .route(
-                "/mcp",
-                any(move |request: Request| {
-                    let mcp = mcp.clone();
-                    async move {
-                        let ends_session = request.method() == Method::DELETE;
-                        let json = request
-                            .headers()
-                            .get(CONTENT_TYPE)
-                            .is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
-                        let mut response = mcp.handle(request).await.map(Body::new);
-                        // The session has ended already, and clients take only this for it.
-                        if ends_session && response.status() == StatusCode::ACCEPTED {
-                            *response.status_mut() = StatusCode::OK;
-                        }
-                        // The kind was right, so what it holds is what is wrong.
-                        if json && response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
-                            response = unreadable();
-                        }
-                        response
-                    }
-                }),
-            )
+            .route("/mcp", protocol.clone())
+            .route("/mcp/", protocol)
             .layer(from_fn_with_state(self.clone(), admit));
         let events = match streams {
             Some(streams) => Router::new()
@@ -190,7 +191,13 @@ async fn admit(State(routes): State<Routes>, request: Request, next: Next) -> Re
             return busy("too many sessions are open");
         }
     }
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
+    // Who takes anything takes both forms of an answer.
+    let anything = |accept: &HeaderValue| accept.as_bytes().windows(3).any(|part| part == b"*/*");
+    if head.headers.get(ACCEPT).is_some_and(anything) {
+        let both = HeaderValue::from_static("application/json, text/event-stream");
+        head.headers.insert(ACCEPT, both);
+    }
     let most = usize::try_from(limits.body_bytes).unwrap_or(usize::MAX);
     let body: Bytes = match tokio::time::timeout(BODY, to_bytes(body, most)).await {
         Ok(Ok(body)) => body,
@@ -206,6 +213,11 @@ async fn admit(State(routes): State<Routes>, request: Request, next: Next) -> Re
                 "the request took too long to arrive",
             );
         }
+    };
+    // A body that is no JSON is answered for what it is.
+    let body = match mended(&body) {
+        Some(message) if message != b"null" => Bytes::from(message),
+        _ => body,
     };
     next.run(Request::from_parts(head, Body::from(body))).await
 }
