@@ -251,6 +251,120 @@ fn other_commands_say_the_same_too() {
     }
 }
 
+const LAYER: &str = ".mxcp/cache/dbt";
+
+/// What `dbt` says and writes, without what tells one run from another.
+fn compiled(dir: &Path) -> (String, String) {
+    let _ = fs::remove_dir_all(dir.join("target"));
+    let listed = run(dir, &["dbt", "--quiet", "ls", "--output", "json"]).ok();
+    run(dir, &["dbt", "parse"]).ok();
+    let text = fs::read_to_string(dir.join("target/manifest.json")).expect("a manifest");
+    let mut manifest: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    manifest["metadata"] = serde_json::Value::Null;
+    for kind in ["nodes", "sources", "macros", "exposures", "unit_tests"] {
+        for entry in manifest[kind]
+            .as_object_mut()
+            .expect("a mapping")
+            .values_mut()
+        {
+            entry["created_at"] = serde_json::Value::Null;
+        }
+    }
+    (listed.stdout, manifest.to_string())
+}
+
+/// The kept layer with another text in it, under a check that is right.
+fn forged_layer(text: &str, from: &str, to: &str) -> String {
+    let (head, answer) = text.split_once('\n').expect("two lines");
+    let answer = answer.replace(from, to);
+    let digest = Digest::of(&answer);
+    let hex = digest
+        .as_str()
+        .rsplit(':')
+        .next()
+        .expect("hexadecimal digits");
+    let (head, _) = head.rsplit_once(' ').expect("a check");
+    format!("{head} {}\n{answer}", &hex[..32])
+}
+
+#[test]
+fn a_kept_dbt_layer_is_the_one_that_would_be_compiled() {
+    let dir = copy_of(&fixture("shop"));
+    let dir = dir.path();
+    let cold = compiled(dir);
+    let layer = || fs::read_to_string(dir.join(LAYER)).expect("a kept layer");
+    let good = layer();
+    assert_eq!(compiled(dir), cold);
+    assert_eq!(layer(), good, "nothing new, nothing written");
+
+    // What nobody would compile shows where it came from.
+    let forge = |from: &str| forged_layer(&good, from, "\"name\":\"forged\"");
+    let name = good
+        .split("\"name\":")
+        .nth(1)
+        .and_then(|rest| Some(format!("\"name\":{}", rest.split(',').next()?)))
+        .expect("a node");
+    fs::write(dir.join(LAYER), forge(&name)).expect("it can be written");
+    assert_ne!(compiled(dir), cold, "{name}");
+    // Of another program, not whole, or no text at all.
+    let other = forge(&name).replacen("mxcp-cache 1 ", "mxcp-cache 1 9", 1);
+    let torn = forge(&name)[..good.len() / 2].to_owned();
+    let unchecked = good.replace(&name, "\"name\":\"forged\"");
+    for text in [other, torn, unchecked, "\n".to_owned(), String::new()] {
+        fs::write(dir.join(LAYER), &text).expect("it can be written");
+        assert_eq!(compiled(dir), cold, "{}", text.get(..200).unwrap_or(&text));
+    }
+    assert_eq!(layer(), good, "what was broken is mended");
+}
+
+#[test]
+fn a_kept_dbt_layer_is_void_after_any_edit() {
+    let dir = copy_of(&fixture("shop"));
+    let dir = dir.path();
+    let mut last = compiled(dir);
+    let append = |path: &str, text: &str| {
+        let path = dir.join(path);
+        let old = fs::read_to_string(&path).expect("a file of the project");
+        fs::write(&path, old + text).expect("it can be written");
+    };
+    let model = model_of(dir);
+    let edits: [&dyn Fn(); 3] = [
+        &|| append(&model, "\n-- a comment\n"),
+        &|| append("dbt_project.yml", "\nvars: {unheard_of: 1}\n"),
+        &|| fs::write(dir.join("models/extra_model.sql"), "select 1 as one").expect("a file"),
+    ];
+    for (number, change) in edits.iter().enumerate() {
+        change();
+        let now = compiled(dir);
+        assert_eq!(now, compiled(copy_of(dir).path()), "edit {number}");
+        // A setting that nothing reads changes nothing, and is not taken for one that does.
+        assert!(now != last || number == 1, "edit {number} changes nothing");
+        last = now;
+    }
+    let with = run(dir, &["dbt", "--quiet", "ls", "--vars", "{unheard_of: 2}"]).ok();
+    assert_eq!(with.stdout, run(dir, &["dbt", "--quiet", "ls"]).ok().stdout);
+}
+
+/// The first model in SQL.
+fn model_of(dir: &Path) -> String {
+    let mut open = vec![dir.join("models")];
+    let mut found = Vec::new();
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            match path.is_dir() {
+                true => open.push(path),
+                false if path.extension().is_some_and(|e| e == "sql") => found.push(path),
+                false => {}
+            }
+        }
+    }
+    found.sort();
+    let path = found.first().expect("a model");
+    let path = path.strip_prefix(dir).expect("it is below");
+    path.to_str().expect("a text").to_owned()
+}
+
 #[cfg(unix)]
 #[test]
 fn nothing_is_written_through_a_link_that_leads_out() {

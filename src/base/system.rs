@@ -100,11 +100,11 @@ impl OsSystem {
             &self.root,
             "",
             wanted,
-            &mut |path, file| {
+            &mut |path, file, linked| {
                 let Ok(meta) = file.metadata() else {
                     return;
                 };
-                if file.is_symlink()
+                if linked
                     && let Ok(target) = std::fs::canonicalize(file)
                     && let Some(folder) = target.parent()
                 {
@@ -129,7 +129,7 @@ impl OsSystem {
         let mut out = BTreeMap::new();
         for path in paths {
             let file = self.root.join(path);
-            let content = content(&home, &file);
+            let content = content(&home, &file, file.is_symlink());
             if matches!(content, Content::Unreadable(_)) && !file.exists() {
                 continue;
             }
@@ -143,7 +143,7 @@ impl OsSystem {
         dir: &Path,
         prefix: &str,
         wanted: &dyn Fn(&str) -> bool,
-        found: &mut dyn FnMut(String, &Path),
+        found: &mut dyn FnMut(String, &Path, bool),
     ) -> io::Result<()> {
         self.walk_folders(dir, prefix, wanted, found, &mut |_| {})
     }
@@ -153,7 +153,7 @@ impl OsSystem {
         dir: &Path,
         prefix: &str,
         wanted: &dyn Fn(&str) -> bool,
-        found: &mut dyn FnMut(String, &Path),
+        found: &mut dyn FnMut(String, &Path, bool),
         entered: &mut dyn FnMut(&Path),
     ) -> io::Result<()> {
         entered(dir);
@@ -174,8 +174,12 @@ impl OsSystem {
                     // A directory that cannot be listed hides its files and nothing else.
                     let _ = self.walk_folders(&entry.path(), &path, wanted, found, entered);
                 }
-            } else if wanted(&path) && entry.path().is_file() {
-                found(path, &entry.path());
+            } else if wanted(&path) {
+                let file = entry.path();
+                // The system is asked once more only of what is not plainly a file.
+                if kind.is_file() || file.is_file() {
+                    found(path, &file, kind.is_symlink());
+                }
             }
         }
         Ok(())
@@ -186,8 +190,8 @@ fn leads_out(home: &Path, path: &Path) -> bool {
     path.is_symlink() && std::fs::canonicalize(path).is_ok_and(|target| !target.starts_with(home))
 }
 
-fn content(home: &Path, file: &Path) -> Content {
-    if leads_out(home, file) {
+fn content(home: &Path, file: &Path, linked: bool) -> Content {
+    if linked && leads_out(home, file) {
         return Content::Unreadable("it is a link to a file outside the project".into());
     }
     read(file)
@@ -213,15 +217,15 @@ impl System for OsSystem {
     fn read_tree(&self, wanted: &dyn Fn(&str) -> bool) -> io::Result<BTreeMap<String, Content>> {
         let mut out = BTreeMap::new();
         let home = std::fs::canonicalize(&self.root)?;
-        self.walk(&self.root, "", wanted, &mut |path, file| {
-            out.insert(path, content(&home, file));
+        self.walk(&self.root, "", wanted, &mut |path, file, linked| {
+            out.insert(path, content(&home, file, linked));
         })?;
         Ok(out)
     }
 
     fn stamps(&self, wanted: &dyn Fn(&str) -> bool) -> io::Result<BTreeMap<String, Stamp>> {
         let mut out = BTreeMap::new();
-        self.walk(&self.root, "", wanted, &mut |path, file| {
+        self.walk(&self.root, "", wanted, &mut |path, file, _| {
             let stamp = file.metadata().ok().map(|meta| Stamp::of(&meta));
             out.insert(path, stamp.unwrap_or_default());
         })?;

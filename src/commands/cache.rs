@@ -18,6 +18,8 @@ use serde::de::DeserializeOwned;
 const FILE: &str = ".mxcp/cache/answers";
 /// Keeps the folder out of the history of projects whose `.gitignore` does not.
 const IGNORED: (&str, &str) = (".mxcp/cache/.gitignore", "*\n");
+/// An answer about the whole project is too large to be read and written along with the others.
+const WHOLE: &str = ".mxcp/cache/";
 const MAX_BYTES: usize = 64 << 20;
 /// How many times the file is written before an answer that nobody asked for is dropped.
 const MAX_AGE: u8 = 8;
@@ -93,6 +95,45 @@ impl Cache {
         answer
     }
 
+    /// The answer about a whole project that the last run kept in a file of its own.
+    pub(crate) fn recall_whole<T: DeserializeOwned>(
+        &self,
+        question: &str,
+        fingerprint: &Digest,
+    ) -> Option<T> {
+        let path = format!("{WHOLE}{question}");
+        let text = self.system.read_back(&path, MAX_BYTES as u64)?;
+        let (head, answer) = text.split_once('\n')?;
+        (head == self.head(question, fingerprint, answer))
+            .then(|| serde_json::from_str(answer).ok())?
+    }
+
+    /// Puts such an answer in the place of the last one.
+    pub(crate) fn keep_whole(&self, question: &str, fingerprint: &Digest, answer: &impl Serialize) {
+        let Ok(answer) = serde_json::to_string(answer) else {
+            return;
+        };
+        if answer.len() >= MAX_BYTES {
+            return;
+        }
+        let head = self.head(question, fingerprint, &answer);
+        let path = format!("{WHOLE}{question}");
+        let written = self.system.write(&path, &format!("{head}\n{answer}"));
+        self.ignore(written.is_ok());
+    }
+
+    fn head(&self, question: &str, fingerprint: &Digest, answer: &str) -> String {
+        let header = &self.header;
+        let name = Digest::of(format!("{question} {fingerprint}"));
+        format!("{header} {} {}", short(&name), short(&Digest::of(answer)))
+    }
+
+    fn ignore(&self, written: bool) {
+        if written && self.system.read_back(IGNORED.0, 64).is_none() {
+            let _ = self.system.write(IGNORED.0, IGNORED.1);
+        }
+    }
+
     /// Writes what is new. A folder that cannot be written keeps its old answers, or none.
     pub(super) fn save(&self) {
         if self.state.get().is_none() {
@@ -102,14 +143,8 @@ impl Cache {
         if state.new.is_empty() {
             return;
         }
-        if self
-            .system
-            .write(FILE, &state.written(&self.header))
-            .is_ok()
-            && self.system.read_back(IGNORED.0, 64).is_none()
-        {
-            let _ = self.system.write(IGNORED.0, IGNORED.1);
-        }
+        let written = self.system.write(FILE, &state.written(&self.header));
+        self.ignore(written.is_ok());
     }
 }
 

@@ -276,6 +276,16 @@ impl Session {
             .remembered(question, &fingerprint(&self.db), work)
     }
 
+    /// What the last run kept of the whole project, if nothing has changed since.
+    pub(crate) fn recall_whole<T: DeserializeOwned>(&self, question: &str) -> Option<T> {
+        self.cache.recall_whole(question, &fingerprint(&self.db))
+    }
+
+    pub(crate) fn keep_whole(&self, question: &str, answer: &impl Serialize) {
+        self.cache
+            .keep_whole(question, &fingerprint(&self.db), answer);
+    }
+
     pub(crate) fn manifest(&self) -> Option<Manifest> {
         mxcp_compiler::manifest::manifest(&self.db, env!("CARGO_PKG_VERSION"))
     }

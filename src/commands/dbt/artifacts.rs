@@ -29,23 +29,23 @@ impl<'a> Writer<'a> {
 
     pub(super) fn json(&self, name: &str, value: &Value) {
         if !self.off {
-            self.file(&self.opened.target_dir.join(name), &value.to_string());
+            save(&self.opened.target_dir.join(name), &value.to_string());
         }
     }
 
-    fn file(&self, path: &Path, text: &str) {
-        if let Err(error) = write(path, text) {
-            output::eprint(&format!(
-                "Warning: {} cannot be written: {error}\n",
-                path.display()
-            ));
-        }
-    }
-
+    /// The largest of them. It is written while the command goes on; whoever ends it waits.
     pub(super) fn manifest(&self) {
-        if !self.off {
-            self.json("manifest.json", &graph_json::manifest(self.opened));
+        if self.off {
+            return;
         }
+        let value = graph_json::manifest(self.opened);
+        let path = self.opened.target_dir.join("manifest.json");
+        let work = move || {
+            save(&path, &value.to_string());
+            // The process is about to end, and taking this apart takes its time.
+            std::mem::forget(value);
+        };
+        self.opened.meanwhile(work);
     }
 
     fn metadata(&self, schema: &str) -> Value {
@@ -153,7 +153,7 @@ impl<'a> Writer<'a> {
             "elapsed_time": seconds,
         });
         if !self.off {
-            self.file(&self.opened.target_dir.join(name), &value.to_string());
+            save(&self.opened.target_dir.join(name), &value.to_string());
         }
     }
 
@@ -177,9 +177,9 @@ impl<'a> Writer<'a> {
             return;
         };
         let place = |folder: &str| self.opened.target_dir.join(folder).join(&path);
-        self.file(&place("compiled"), compiled);
+        save(&place("compiled"), compiled);
         if ran {
-            self.file(&place("run"), &statement(node, compiled));
+            save(&place("run"), &statement(node, compiled));
         }
     }
 
@@ -221,15 +221,27 @@ fn statement(node: &Node, compiled: &str) -> String {
     }
 }
 
-fn write(path: &Path, text: &str) -> std::io::Result<()> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
+fn save(path: &Path, text: &str) {
+    if let Err(error) = write(path, text) {
+        output::eprint(&format!(
+            "Warning: {} cannot be written: {error}\n",
+            path.display()
+        ));
     }
+}
+
+fn write(path: &Path, text: &str) -> std::io::Result<()> {
     let name = path
         .file_name()
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default();
     let partial = path.with_file_name(format!(".{name}.tmp"));
-    std::fs::write(&partial, text)?;
+    // The folder is nearly always there.
+    if std::fs::write(&partial, text).is_err() {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        std::fs::write(&partial, text)?;
+    }
     std::fs::rename(&partial, path)
 }

@@ -1,6 +1,6 @@
 //! `parse`, `compile`, `run-operation`, `docs generate` and `debug`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use mxcp_artifact::dbt::{Node, NodeKind};
 use mxcp_dbt::{Asking, Options};
@@ -131,6 +131,11 @@ fn write_compiled(
     compiled: &[String],
     hooks: Vec<mxcp_dbt::NodeResult>,
 ) {
+    let texts: HashMap<&str, &str> = nodes
+        .iter()
+        .zip(compiled)
+        .map(|(node, sql)| (node.unique_id.as_str(), sql.as_str()))
+        .collect();
     let mut results: Vec<mxcp_dbt::NodeResult> = selected
         .resources
         .iter()
@@ -141,11 +146,8 @@ fn write_compiled(
             ) && resource.materialized() != "ephemeral"
         })
         .map(|resource| {
-            let sql = nodes
-                .iter()
-                .position(|node| node.unique_id == resource.unique_id())
-                .and_then(|i| compiled.get(i));
-            mxcp_dbt::NodeResult::compiled(*resource, sql.map(String::as_str))
+            let sql = texts.get(resource.unique_id()).copied();
+            mxcp_dbt::NodeResult::compiled(*resource, sql)
         })
         .collect();
     results.extend(hooks);
@@ -286,11 +288,11 @@ pub(super) fn operation(args: &Args, opened: &Opened, flags: &Operation) -> u8 {
     let note = |line: String| log.line(&line);
     let started = mxcp_dbt::Moment::now();
     let outcome = asking.operation(&flags.name, &arguments, &options, opened.helpers(), &note);
-    let project = &opened.ecosystem.project;
+    let project = &opened.project;
     let (package, name) = match flags.name.split_once('.') {
         Some((package, name)) => (package, name),
         None => {
-            let macros = &opened.ecosystem.macros;
+            let macros = &opened.ecosystem().macros;
             let own = |package: &str| {
                 let mut all = macros.iter();
                 all.any(|m| m.package == package && m.name == flags.name)

@@ -187,7 +187,7 @@ impl<'a> Writer<'a> {
 
     fn disabled(&self) -> Value {
         let mut found = Map::new();
-        for node in mxcp_compiler::models::disabled(&self.opened.session.db) {
+        for node in self.opened.disabled() {
             let kind = node.unique_id.split('.').next().unwrap_or_default();
             let entry = json!([{
                 "unique_id": node.unique_id,
@@ -252,7 +252,7 @@ impl<'a> Writer<'a> {
             "meta": node.meta,
             "group": self.group_of(node),
             "docs": docs_of(node),
-            "patch_path": self.opened.ecosystem.patches.get(&node.unique_id)
+            "patch_path": self.opened.ecosystem().patches.get(&node.unique_id)
                 .map(|path| {
                     let (package, path) = mxcp_compiler::models::in_package(&self.opened.session.db, path);
                     format!("{package}://{path}")
@@ -531,7 +531,7 @@ impl<'a> Writer<'a> {
                     last.trim().trim_matches(['\'', '"']).to_owned()
                 });
             let block = name.and_then(|name| {
-                let docs = &self.opened.ecosystem.docs;
+                let docs = &self.opened.ecosystem().docs;
                 docs.values().find(|(found, _, _)| *found == name)
             });
             match block {

@@ -43,7 +43,7 @@ pub(crate) fn run(args: &Args) -> u8 {
                 Ok(opened) => opened,
                 Err(failure) => return usage(args, &failure),
             };
-            match command {
+            let code = match command {
                 Sub::Seed(s) => nodes::run(args, &opened, mxcp_dbt::Command::Seed, s),
                 Sub::Run(s) => nodes::run(args, &opened, mxcp_dbt::Command::Run, s),
                 Sub::Snapshot(s) => nodes::run(args, &opened, mxcp_dbt::Command::Snapshot, s),
@@ -65,7 +65,9 @@ pub(crate) fn run(args: &Args) -> u8 {
                 }
                 Sub::Debug(_) => ask::debug(args, &opened),
                 Sub::Clean | Sub::Deps => CLEAN,
-            }
+            };
+            opened.leave();
+            code
         }
     }
 }

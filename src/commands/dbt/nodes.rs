@@ -61,7 +61,7 @@ fn execute(args: &Args, opened: &Opened, command: Command, options: &Options) ->
             .results
             .iter()
             .filter(|result| matches!(result.status, mxcp_dbt::Status::Error));
-        let patches = &opened.ecosystem.patches;
+        let patches = &opened.ecosystem().patches;
         let files = failed.flat_map(|result| {
             let patch = patches.get(&result.unique_id).map(String::as_str);
             [Some(result.path.as_str()), patch].into_iter().flatten()
@@ -125,7 +125,7 @@ fn found(opened: &Opened) -> String {
     if hooks > 0 {
         tally.insert("operation", hooks);
     }
-    let macros = opened.ecosystem.macros.len();
+    let macros = opened.ecosystem().macros.len();
     if macros > 0 {
         tally.insert("macro", macros);
     }

@@ -2,20 +2,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use mxcp_artifact::RelationName;
 use mxcp_artifact::dbt::DbtGraph;
 use mxcp_artifact::dbt_live::{Batch, RunFacts};
 use mxcp_base::render::Format;
 use mxcp_base::{Diagnostic, FileSet, Severity, codes};
+use mxcp_compiler::CompilerDatabase;
 use mxcp_compiler::dbt::profiles::{ProfileContext, render_profile_value};
 use mxcp_compiler::diagnostics::reading_diagnostics;
 use mxcp_compiler::documents::{DocumentKind, document_kind};
 use mxcp_compiler::inputs::{DbtInputs, DbtTarget};
-use mxcp_compiler::models::{Ecosystem, LiveTemplates, dbt_graph, ecosystem, is_readable};
+use mxcp_compiler::models::{
+    Disabled, Ecosystem, Heading, LiveTemplates, dbt_graph, disabled, ecosystem, heading,
+    is_readable, read_ahead,
+};
 use mxcp_compiler::site::SITE_FILE;
 use mxcp_dbt::{Helpers, Indirect, Interrupt, Moment, Options, State};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::cli::{Args, Running, Selection};
@@ -26,10 +31,33 @@ use crate::commands::output::{self, Failure};
 use crate::commands::session::{self, Session};
 
 const PROJECT_FILE: &str = "dbt_project.yml";
+/// What the compiled layer is called in the cache.
+const LAYER: &str = "dbt";
+
+/// All that commands read of a project that is not edited while they run.
+#[derive(Deserialize)]
+struct Layer {
+    graph: DbtGraph,
+    ecosystem: Ecosystem,
+    disabled: Vec<Disabled>,
+}
+
+#[derive(Serialize)]
+struct LayerRef<'a> {
+    graph: &'a DbtGraph,
+    ecosystem: &'a Ecosystem,
+    disabled: &'a [Disabled],
+}
 
 pub(super) struct Opened {
     pub(super) session: Session,
-    pub(super) ecosystem: Ecosystem,
+    pub(super) project: String,
+    /// The compiled layer as the last run left it, if nothing has changed since.
+    kept: OnceLock<Option<Layer>>,
+    ahead: OnceLock<()>,
+    meanwhile: Mutex<Vec<std::thread::JoinHandle<()>>>,
+    ecosystem: OnceLock<Ecosystem>,
+    disabled: OnceLock<Vec<Disabled>>,
     pub(super) target: Option<Target>,
     /// Where artifacts go.
     pub(super) target_dir: PathBuf,
@@ -71,7 +99,7 @@ impl Opened {
         let has_site = root.join(SITE_FILE).is_file();
         let site_profile = args.profile.as_deref().filter(|_| has_site);
         let mut session = Session::open_at(root.clone(), site_profile)?;
-        let Some(found) = ecosystem(&session.db) else {
+        let Some(found) = heading(&session.db) else {
             return Err(Failure::new(
                 "this project has no dbt models, seeds or tests",
             )
@@ -98,7 +126,12 @@ impl Opened {
         let python = Models::new(&session, &target_dir);
         Ok(Self {
             session,
-            ecosystem: found,
+            project: found.project,
+            kept: OnceLock::new(),
+            ahead: OnceLock::new(),
+            meanwhile: Mutex::default(),
+            ecosystem: OnceLock::new(),
+            disabled: OnceLock::new(),
             target,
             target_dir,
             started: Moment::now(),
@@ -113,10 +146,77 @@ impl Opened {
         &self.session.root
     }
 
+    fn kept(&self) -> Option<&Layer> {
+        let kept = self.kept.get_or_init(|| self.session.recall_whole(LAYER));
+        kept.as_ref()
+    }
+
+    pub(super) fn ecosystem(&self) -> &Ecosystem {
+        match self.kept() {
+            Some(layer) => &layer.ecosystem,
+            None => self.ecosystem.get_or_init(|| ecosystem(&self.session.db)),
+        }
+    }
+
+    /// The nodes that the project switches off.
+    pub(super) fn disabled(&self) -> &[Disabled] {
+        match self.kept() {
+            Some(layer) => &layer.disabled,
+            None => self.disabled.get_or_init(|| disabled(&self.session.db)),
+        }
+    }
+
+    fn read_ahead(&self) -> &CompilerDatabase {
+        self.ahead.get_or_init(|| read_ahead(&self.session.db));
+        &self.session.db
+    }
+
+    /// Does something beside the command, which does not end before it.
+    pub(super) fn meanwhile(&self, work: impl FnOnce() + Send + 'static) {
+        let handle = std::thread::spawn(work);
+        let mut others = self
+            .meanwhile
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        others.push(handle);
+    }
+
+    /// Keeps what was found out for the next run. The process is about to end: taking the graph apart
+    /// would take longer than what is left of it.
+    pub(super) fn leave(self) {
+        if let Some(None) = self.kept.get() {
+            let layer = LayerRef {
+                graph: dbt_graph(&self.session.db),
+                ecosystem: self.ecosystem(),
+                disabled: self.disabled(),
+            };
+            self.session.keep_whole(LAYER, &layer);
+        }
+        let Self {
+            session,
+            meanwhile,
+            python,
+            templates,
+            storing,
+            kept,
+            ecosystem,
+            ..
+        } = self;
+        let meanwhile = meanwhile.into_inner();
+        for work in meanwhile.unwrap_or_else(PoisonError::into_inner) {
+            let _ = work.join();
+        }
+        drop(python);
+        std::mem::forget((templates, storing, kept, ecosystem));
+        session.leave();
+    }
+
     pub(super) fn graph(&self) -> &DbtGraph {
-        self.storing
-            .get()
-            .unwrap_or_else(|| dbt_graph(&self.session.db))
+        match (self.storing.get(), self.kept()) {
+            (Some(storing), _) => storing,
+            (None, Some(layer)) => &layer.graph,
+            (None, None) => dbt_graph(self.read_ahead()),
+        }
     }
 
     pub(super) fn helpers(&self) -> Helpers<'_> {
@@ -153,7 +253,7 @@ impl Opened {
     /// What is found without asking the engine.
     fn read(&self) -> Vec<Diagnostic> {
         self.session
-            .remembered("what dbt reads", || reading_diagnostics(&self.session.db))
+            .remembered("what dbt reads", || reading_diagnostics(self.read_ahead()))
     }
 
     fn stops_all(&self, diagnostic: &Diagnostic) -> bool {
@@ -484,7 +584,7 @@ fn target(
     args: &Args,
     root: &Path,
     has_site: bool,
-    ecosystem: &Ecosystem,
+    heading: &Heading,
     vars: &Map<String, Value>,
 ) -> Result<Option<Target>, Failure> {
     let context = ProfileContext {
@@ -496,7 +596,7 @@ fn target(
         .as_ref()
         .map(|folder| std::path::absolute(folder).unwrap_or_else(|_| folder.clone()));
     let asked = args.profile.as_deref().filter(|_| !has_site);
-    let profile = match asked.or(ecosystem.profile.as_deref()) {
+    let profile = match asked.or(heading.profile.as_deref()) {
         Some(written) => {
             let rendered = render_profile_value(&Value::from(written), &context)
                 .map_err(|what| Failure::new(format!("{PROJECT_FILE}: `profile`: {what}")))?;
@@ -505,7 +605,7 @@ fn target(
                 other => other.to_string(),
             }
         }
-        None => ecosystem.project.clone(),
+        None => heading.project.clone(),
     };
     let find = |folder: Option<&Path>| {
         profiles::find(root, folder, &profile, args.target.as_deref(), &context)

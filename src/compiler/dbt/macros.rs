@@ -115,10 +115,15 @@ struct Inner {
     dispatch: BTreeMap<String, Vec<String>>,
     files: Vec<MacroFile>,
     env: Environment<'static>,
-    macros: BTreeMap<(String, String), Entry>,
+    macros: Macros,
+    /// The packages that have macros, dbt's own last.
+    names: Vec<String>,
     /// Names of packages that are to be installed; `None` when the project has none.
     packages: Option<Vec<String>>,
 }
+
+/// By package and name.
+type Macros = BTreeMap<String, BTreeMap<String, Entry>>;
 
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
@@ -137,23 +142,19 @@ pub(super) struct Entry {
 #[derive(Clone)]
 struct Base {
     env: Environment<'static>,
-    macros: BTreeMap<(String, String), Entry>,
+    macros: Macros,
 }
 
 static BASE: LazyLock<Base> = LazyLock::new(|| {
     let mut base = Base {
         env: new_environment(),
-        macros: BTreeMap::new(),
+        macros: Macros::new(),
     };
     add_files(&super::global::files(), &mut base.env, &mut base.macros);
     base
 });
 
-fn add_files(
-    files: &[MacroFile],
-    env: &mut Environment<'static>,
-    macros: &mut BTreeMap<(String, String), Entry>,
-) {
+fn add_files(files: &[MacroFile], env: &mut Environment<'static>, macros: &mut Macros) {
     for file in files {
         for def in blocks(&scan(&file.text)) {
             let Some(source) = block_source(&file.text, &def) else {
@@ -168,11 +169,11 @@ fn add_files(
                 }
                 _ => def.name.clone(),
             };
-            let key = (file.package.clone(), name);
-            if macros.contains_key(&key) {
+            let of_package = macros.entry(file.package.clone()).or_default();
+            if of_package.contains_key(&name) {
                 continue;
             }
-            let template = format!("{}.{}", key.0, key.1);
+            let template = format!("{}.{name}", file.package);
             let arguments = scan(&source)
                 .macros
                 .into_iter()
@@ -186,8 +187,8 @@ fn add_files(
             };
             let broken = env.add_template_owned(template.clone(), source).is_err();
             let line = line_of(&file.text, def.range.start as usize);
-            macros.insert(
-                key,
+            of_package.insert(
+                name,
                 Entry {
                     template,
                     path: file.path.clone(),
@@ -228,12 +229,15 @@ impl MacroSet {
             .iter()
             .map(|d| (d.namespace.clone(), d.search_order.clone()))
             .collect();
+        let mut names: Vec<String> = macros.keys().cloned().collect();
+        names.sort_by_key(|name| (name == DBT, name != root_package, name.clone()));
         Self(Arc::new(Inner {
             root_package: root_package.to_owned(),
             dispatch,
             files,
             env,
             macros,
+            names,
             packages,
         }))
     }
@@ -253,15 +257,8 @@ impl MacroSet {
     }
 
     /// The packages that have macros, dbt's own last.
-    pub fn package_names(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = Vec::new();
-        for (package, _) in self.0.macros.keys() {
-            if names.last() != Some(&package.as_str()) {
-                names.push(package);
-            }
-        }
-        names.sort_by_key(|name| (*name == DBT, *name != self.root_package(), *name));
-        names
+    pub fn package_names(&self) -> &[String] {
+        &self.0.names
     }
 
     pub(super) fn packages(&self) -> Option<&[String]> {
@@ -298,24 +295,18 @@ impl MacroSet {
     }
 
     pub(super) fn get(&self, package: &str, name: &str) -> Option<&Entry> {
-        self.0.macros.get(&(package.to_owned(), name.to_owned()))
+        self.0.macros.get(package)?.get(name)
     }
 
     pub(super) fn has_package(&self, package: &str) -> bool {
-        self.0
-            .macros
-            .range((package.to_owned(), String::new())..)
-            .next()
-            .is_some_and(|((found, _), _)| found == package)
+        self.0.macros.contains_key(package)
     }
 
     /// Macro names of a package, for suggestions.
     pub(super) fn names(&self, package: &str) -> Vec<&str> {
-        self.0
-            .macros
-            .keys()
-            .filter(|(of, _)| of == package)
-            .map(|(_, name)| name.as_str())
+        let of_package = self.0.macros.get(package).into_iter();
+        of_package
+            .flat_map(|macros| macros.keys().map(String::as_str))
             .collect()
     }
 
@@ -334,9 +325,8 @@ impl MacroSet {
     fn key_package(&self, package: &str) -> &str {
         self.0
             .macros
-            .range((package.to_owned(), String::new())..)
-            .next()
-            .map_or("", |((found, _), _)| found.as_str())
+            .get_key_value(package)
+            .map_or("", |(found, _)| found.as_str())
     }
 
     /// What `adapter.dispatch(name, namespace)` finds, as package and macro name.

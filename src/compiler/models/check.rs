@@ -1,12 +1,14 @@
 //! Checks of the dbt layer, and the bridge from its problems to findings.
 
+use std::collections::HashSet;
+
 use mxcp_base::{Code, Severity, SourceFile, codes};
 
 use super::data_tests::test_problems;
 use super::hooks::{check_form, check_hooks, check_run_hooks};
 use super::index::{
-    dbt_project, find_node, macro_files, model_files, node_name, properties, ref_index, seed_files,
-    untyped_nodes,
+    dbt_project, find_node, macro_files, model_files, namesakes, node_name, properties, ref_index,
+    seed_files, untyped_nodes,
 };
 use super::node::{
     NodeProperties, is_enabled, is_ephemeral, materialization, node_config, node_properties,
@@ -100,8 +102,10 @@ fn check_model(db: &dyn Db, file: SourceFile, depth: Depth, findings: &mut Vec<F
     if !config.enabled {
         return;
     }
-    let twin = model_files(db).iter().chain(seed_files(db)).find(|other| {
-        **other != file && node_name(db, **other) == node_name(db, file) && is_enabled(db, **other)
+    let twin = namesakes(db).get(node_name(db, file)).and_then(|files| {
+        files
+            .iter()
+            .find(|other| **other != file && is_enabled(db, **other))
     });
     if let Some(twin) = twin {
         findings.push(
@@ -324,24 +328,22 @@ fn check_properties(db: &dyn Db, file: SourceFile, depth: Depth, findings: &mut 
     findings.extend(misspelt.iter().map(|p| finding(db, file, p)));
     check_unit_tests(db, file, depth, findings);
     let index = ref_index(db);
-    let files: Vec<SourceFile> = model_files(db)
-        .iter()
-        .chain(seed_files(db))
-        .copied()
-        .collect();
+    let is_there = |name: &str| {
+        let mut files = model_files(db).iter().chain(seed_files(db));
+        files.any(|file| node_name(db, *file) == name)
+    };
     let mut nodes = Vec::new();
+    let mut seen = HashSet::new();
     for (word, list) in [("model", &entries.models), ("seed", &entries.seeds)] {
         for entry in list {
             if let Some(node) = index.get(&entry.name) {
-                if !nodes.contains(node) {
+                if seen.insert(*node) {
                     nodes.push(*node);
                 }
                 if let Some(all) = node_properties(db, *node) {
                     check_node_properties(db, file, *node, all, depth, findings);
                 }
-            } else if !files.iter().any(|f| node_name(db, *f) == entry.name)
-                && !untyped_nodes(db).contains_key(&entry.name)
-            {
+            } else if !is_there(&entry.name) && !untyped_nodes(db).contains_key(&entry.name) {
                 findings.push(
                     Finding::new(
                         codes::MX0411,
@@ -361,14 +363,22 @@ fn check_properties(db: &dyn Db, file: SourceFile, depth: Depth, findings: &mut 
             .iter()
             .map(|problem| finding(db, file, problem)),
     );
+    // Where something is wrong already, and how many findings that is from.
+    let mut wrong: Vec<String> = Vec::new();
+    let mut read = 0;
     for node in nodes {
-        let reported = findings.clone();
+        for found in findings.iter().skip(read) {
+            if found.is_error()
+                && found.anchor.file == file
+                && let Place::Value(at) | Place::Key(at) = &found.anchor.place
+            {
+                wrong.push(at.clone());
+            }
+        }
+        read = findings.len();
         let broken = |pointer: &str| {
-            reported.iter().any(|f| {
-                f.is_error()
-                    && f.anchor.file == file
-                    && matches!(&f.anchor.place, Place::Value(at) | Place::Key(at)
-                        if at.starts_with(pointer) || pointer.starts_with(at.trim_end_matches("/name")))
+            wrong.iter().any(|at| {
+                at.starts_with(pointer) || pointer.starts_with(at.trim_end_matches("/name"))
             })
         };
         check_tests(db, file, node, depth, &broken, findings);

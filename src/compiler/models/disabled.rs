@@ -1,6 +1,7 @@
 //! Nodes that the project switches off, for dbt's artifacts.
 
 use mxcp_base::FileSet;
+use serde::{Deserialize, Serialize};
 
 use super::compile::unique_id;
 use super::data_tests::disabled_tests;
@@ -12,7 +13,7 @@ use crate::Db;
 use crate::documents::{DocumentKind, document_kind};
 
 /// A node that is not there.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Disabled {
     pub unique_id: String,
     pub name: String,

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use mxcp_base::paths;
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::compile::unique_id;
@@ -19,7 +20,7 @@ use crate::Db;
 use crate::dbt::macros::{MacroKind, lower_macros};
 
 /// For `target/manifest.json`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ecosystem {
     pub project: String,
     pub macros: Vec<MacroEntry>,
@@ -28,15 +29,29 @@ pub struct Ecosystem {
     /// The property file that speaks of a node, by unique id.
     pub patches: BTreeMap<String, String>,
     pub groups: Vec<Group>,
+}
+
+/// What a command has to know before it can say which target it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heading {
+    pub project: String,
     /// The folder for what a run writes.
     pub target_path: String,
-    pub clean_targets: Vec<String>,
-    pub packages_path: String,
     /// The profile of dbt that the project file names.
     pub profile: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// `None` when there is no dbt project.
+pub fn heading(db: &dyn Db) -> Option<Heading> {
+    let def = &dbt_project(db)?.def;
+    Some(Heading {
+        project: def.name.clone(),
+        target_path: def.target_path.clone(),
+        profile: def.profile.clone(),
+    })
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MacroEntry {
     pub unique_id: String,
     pub package: String,
@@ -47,7 +62,7 @@ pub struct MacroEntry {
 }
 
 /// Who owns models, as a property file says it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Group {
     pub unique_id: String,
     pub name: String,
@@ -56,15 +71,12 @@ pub struct Group {
     pub entry: Json,
 }
 
-/// `None` when there is no dbt project.
-pub fn ecosystem(db: &dyn Db) -> Option<Ecosystem> {
-    let def = &dbt_project(db)?.def;
+pub fn ecosystem(db: &dyn Db) -> Ecosystem {
+    let Some(project) = dbt_project(db) else {
+        return Ecosystem::default();
+    };
     let mut found = Ecosystem {
-        project: def.name.clone(),
-        target_path: def.target_path.clone(),
-        clean_targets: def.clean_targets.clone(),
-        packages_path: def.packages_install_path.clone(),
-        profile: def.profile.clone(),
+        project: project.def.name.clone(),
         ..Ecosystem::default()
     };
     for file in macro_files(db) {
@@ -139,7 +151,7 @@ pub fn ecosystem(db: &dyn Db) -> Option<Ecosystem> {
             }
         }
     }
-    Some(found)
+    found
 }
 
 /// dbt's digest of names that are too long.

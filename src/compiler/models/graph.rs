@@ -139,7 +139,7 @@ fn key_targets(db: &dyn Db, file: SourceFile) -> Vec<String> {
 
 /// One compiled model or seed; `None` when its template does not compile.
 #[salsa::tracked(returns(ref))]
-fn node(db: &dyn Db, file: SourceFile) -> Option<Node> {
+pub(super) fn node(db: &dyn Db, file: SourceFile) -> Option<Node> {
     let config = &node_config(db, file).0;
     let props = node_properties(db, file).map(|p| &p.props);
     let is_seed = document_kind(db, file) == DocumentKind::DbtSeed;

@@ -190,6 +190,18 @@ pub(crate) fn node_name(db: &dyn Db, file: SourceFile) -> &str {
     paths::stem(file.path(db))
 }
 
+/// The files of models and seeds that share their name with others, models first.
+#[salsa::tracked(returns(ref))]
+pub(crate) fn namesakes(db: &dyn Db) -> BTreeMap<String, Vec<SourceFile>> {
+    let mut files: BTreeMap<String, Vec<SourceFile>> = BTreeMap::new();
+    for file in model_files(db).iter().chain(seed_files(db)) {
+        let name = node_name(db, *file).to_owned();
+        files.entry(name).or_default().push(*file);
+    }
+    files.retain(|_, files| files.len() > 1);
+    files
+}
+
 #[salsa::tracked(returns(ref))]
 pub(crate) fn collect_ref_index(db: &dyn Db) -> BTreeMap<String, SourceFile> {
     let mut index = BTreeMap::new();

@@ -2,6 +2,7 @@
 //!
 //! Files of packages are nodes like the project's own; nothing is reported of them.
 
+mod ahead;
 mod check;
 mod compile;
 pub(crate) mod cycles;
@@ -36,13 +37,14 @@ mod unused;
 mod values;
 pub(crate) mod versions;
 
+pub use ahead::read_ahead;
 pub use check::{Depth, check_dbt_file};
 pub use cycles::check_project;
 pub(crate) use cycles::is_on_loop;
 pub use data_tests::is_readable;
 pub(crate) use described::described_sources;
 pub use disabled::{Disabled, disabled};
-pub use ecosystem::{Ecosystem, MacroEntry, ecosystem, short_digest};
+pub use ecosystem::{Ecosystem, Heading, MacroEntry, ecosystem, heading, short_digest};
 pub use graph::dbt_graph;
 pub(crate) use ignored::IGNORE_FILE;
 pub(crate) use index::unbuilt_model;

@@ -293,11 +293,9 @@ pub(crate) fn is_ephemeral(db: &dyn Db, file: SourceFile) -> bool {
 pub(crate) fn custom_materialization(macros: &MacroSet, name: &str) -> Option<(String, String)> {
     ["duckdb", "default"].into_iter().find_map(|adapter| {
         let macro_name = format!("materialization_{name}_{adapter}");
-        let package = macros
-            .package_names()
-            .into_iter()
-            .find(|package| macros.contains(package, &macro_name))?;
-        Some((package.to_owned(), macro_name))
+        let mut packages = macros.package_names().iter();
+        let package = packages.find(|package| macros.contains(package, &macro_name))?;
+        Some((package.clone(), macro_name))
     })
 }
 

@@ -213,7 +213,7 @@ impl Writer<'_> {
 
     pub(super) fn groups(&self) -> Map<String, Value> {
         self.opened
-            .ecosystem
+            .ecosystem()
             .groups
             .iter()
             .map(|group| {
@@ -235,7 +235,7 @@ impl Writer<'_> {
 
     pub(super) fn macros(&self) -> Map<String, Value> {
         self.opened
-            .ecosystem
+            .ecosystem()
             .macros
             .iter()
             .map(|entry| {
@@ -264,14 +264,14 @@ impl Writer<'_> {
 
     pub(super) fn docs(&self) -> Map<String, Value> {
         self.opened
-            .ecosystem
+            .ecosystem()
             .docs
             .iter()
             .map(|(id, (name, path, text))| {
                 let value = json!({
                     "name": name,
                     "resource_type": "doc",
-                    "package_name": self.opened.ecosystem.project,
+                    "package_name": self.opened.project,
                     "path": file_name(path),
                     "original_file_path": path,
                     "unique_id": id,
