@@ -1,13 +1,20 @@
 //! What runs again after an edit, read from the event log, and the equivalence that rules it all:
 //! an incremental result equals a clean one.
 
-use mxcp_base::MemorySystem;
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use mxcp_artifact::RelationName;
+use mxcp_base::{MemorySystem, Severity, codes};
+use mxcp_catalog::{Analysis, BindOutcome, BindRequest, Binder, Lineage, Signature};
 use mxcp_compiler::CompilerDatabase;
 use mxcp_compiler::diagnostics::project_diagnostics;
+use mxcp_compiler::lineage::any_sensitive_column;
 use mxcp_compiler::manifest::manifest;
 use proptest::prelude::*;
 
-use crate::support::{SITE, database, sync};
+use crate::support::{SITE, binder, database, sync};
 
 const PROJECT: &str = "name: shop\nprofile: shop\nmodels:\n  shop:\n    +materialized: table\n";
 const ORDERS: &str = "SELECT 1 AS order_id, 2.5 AS amount, 'north' AS region";
@@ -160,7 +167,64 @@ fn a_model_that_changes_its_columns_rebinds_its_dependants() {
 
 /// What an edit of one tool costs in a project of some size: how many queries run, and how many answers
 /// of other files are looked at.
-fn work_of_one_edit(tools: usize) -> (usize, usize) {
+/// What only the server reads of the site file is looked at by no check, and a finding asks it for
+/// severities alone.
+#[test]
+fn a_title_in_the_site_file_checks_nothing_again() {
+    let system = project();
+    let broken = tool("extra", "Broken", "SELECT 1 FROM nowhere");
+    system.set("tools/extra.yml", &broken);
+    let mut db = database(&system);
+    db.expect_edits();
+    db.open_file("mxcp-site.yml");
+    let found = project_diagnostics(&db);
+    assert!(found.iter().any(|d| d.code == codes::MX0202), "{found:#?}");
+    manifest(&db, "test").expect("there is a site file");
+    let mut edit = |text: &str| {
+        db.take_work();
+        db.set_text("mxcp-site.yml", &format!("{SITE}{text}"));
+        let found = project_diagnostics(&db);
+        let made = manifest(&db, "test").expect("there is a site file");
+        (db.take_events(), found, made)
+    };
+    let (events, _, made) = edit("server: {title: Shop}\n");
+    assert_eq!(ran(&events, "check_file"), 1, "{events:?}");
+    assert_eq!(ran(&events, "file_diagnostics"), 0, "{events:?}");
+    assert!(events.len() < 12, "{}: {events:?}", events.len());
+    assert_eq!(made.project.server.title.as_deref(), Some("Shop"));
+    // The site file's own, not those of the tool.
+    let (events, _, _) = edit("profiles: {other: {}}\n");
+    assert_eq!(ran(&events, "file_diagnostics"), 1, "{events:?}");
+    let (events, found, _) = edit("diagnostics: {MX0202: warning}\n");
+    assert!(ran(&events, "file_diagnostics") >= 1, "{events:?}");
+    let severity = found.iter().find(|d| d.code == codes::MX0202);
+    assert_eq!(severity.map(|d| d.severity), Some(Severity::Warning));
+}
+
+fn work_of_a_title(tools: usize) -> (usize, usize) {
+    let mut db = opened("mxcp-site.yml", tools);
+    let mut work = (0, 0);
+    for title in ["Shop", "Shops"] {
+        db.take_work();
+        let text = format!("{SITE}server: {{title: {title}}}\n");
+        db.set_text("mxcp-site.yml", &text);
+        assert_eq!(project_diagnostics(&db), []);
+        let (ran, held) = db.take_work();
+        work = (ran.len(), held);
+    }
+    work
+}
+
+#[test]
+fn the_work_after_a_title_does_not_grow_with_the_project() {
+    let (few_ran, few_held) = work_of_a_title(20);
+    let (many_ran, many_held) = work_of_a_title(420);
+    assert_eq!(many_ran, few_ran);
+    assert!(many_held < few_held + 100, "{few_held} and {many_held}");
+}
+
+/// The project with so many tools more, checked, and one of its files open.
+fn opened(path: &str, tools: usize) -> CompilerDatabase {
     let system = project();
     for i in 0..tools {
         let name = format!("tool_{i}");
@@ -169,8 +233,13 @@ fn work_of_one_edit(tools: usize) -> (usize, usize) {
     }
     let mut db = database(&system);
     db.expect_edits();
-    db.open_file("tools/order_list.yml");
+    db.open_file(path);
     assert_eq!(project_diagnostics(&db), []);
+    db
+}
+
+fn work_of_one_edit(tools: usize) -> (usize, usize) {
+    let mut db = opened("tools/order_list.yml", tools);
     let sql = ["SELECT order_id FROM orders", "SELECT amount FROM orders"];
     let mut work = (0, 0);
     for sql in sql {
@@ -194,6 +263,75 @@ fn the_work_after_an_edit_does_not_grow_with_the_project() {
     assert_eq!(many_ran, few_ran);
     // Four hundred tools more, and of each hundred shelves one more file is looked at, for a few reasons.
     assert!(many_held < few_held + 100, "{few_held} and {many_held}");
+}
+
+/// The engine, but for texts that it must not be shown: what a bug in a query does.
+struct Fragile(Arc<dyn Binder>);
+
+impl Fragile {
+    fn look(&self, sql: &str) {
+        assert!(!sql.contains("explode"), "a text that explodes");
+    }
+}
+
+impl Binder for Fragile {
+    fn engine(&self) -> &str {
+        self.0.engine()
+    }
+
+    fn analyze(&self, sql: &str) -> Analysis {
+        self.look(sql);
+        self.0.analyze(sql)
+    }
+
+    fn bind(&self, request: &BindRequest) -> BindOutcome {
+        self.look(&request.sql);
+        self.0.bind(request)
+    }
+
+    fn lineage(&self, sql: &str, known: &dyn Fn(&RelationName) -> Option<Vec<String>>) -> Lineage {
+        self.look(sql);
+        self.0.lineage(sql, known)
+    }
+
+    fn functions(&self) -> &BTreeSet<String> {
+        self.0.functions()
+    }
+
+    fn signatures(&self) -> &[Signature] {
+        self.0.signatures()
+    }
+}
+
+/// A query that panics while the shared facts are collected leaves none of them behind: who asks meets
+/// the panic, not the answer of before, and after the next edit all is as in a clean database.
+#[test]
+fn a_panic_while_settling_leaves_nothing_stale() {
+    let system = project();
+    let mut db = CompilerDatabase::new(Arc::new(Fragile(binder())));
+    sync(&mut db, &system);
+    db.expect_edits();
+    project_diagnostics(&db);
+    assert!(!any_sensitive_column(&db));
+    let marked = |sql: &str| {
+        format!(
+            "{}  return:\n    type: array\n    items:\n      type: object\n      properties:\n        order_id: {{ type: integer, sensitive: true }}\n",
+            tool("order_list", "All orders", sql)
+        )
+    };
+    db.set_text(
+        "tools/order_list.yml",
+        &marked("SELECT order_id FROM orders -- explode"),
+    );
+    let asked = catch_unwind(AssertUnwindSafe(|| any_sensitive_column(&db)));
+    assert!(asked.is_err(), "an answer of before: {asked:?}");
+    let text = marked("SELECT order_id FROM orders");
+    system.set("tools/order_list.yml", &text);
+    db.set_text("tools/order_list.yml", &text);
+    assert!(any_sensitive_column(&db));
+    let clean = database(&system);
+    assert_eq!(project_diagnostics(&db), project_diagnostics(&clean));
+    assert_eq!(manifest(&db, "test"), manifest(&clean, "test"));
 }
 
 /// One step of an edit script: what some author might do next.

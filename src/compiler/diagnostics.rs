@@ -7,11 +7,12 @@ use mxcp_base::{
 
 use crate::Db;
 use crate::check::{check_file, shape_findings};
-use crate::documents::{document_kind, find_file, parse_yaml, site};
+use crate::documents::{document_kind, find_file, parse_yaml};
 use crate::finding::{Anchor, Finding, Place};
 use crate::inputs::Settings;
 use crate::models::Depth;
 use crate::site::SITE_FILE;
+use crate::surface::severities;
 
 /// What checking one file found, with places resolved and severities as configured.
 #[salsa::tracked(returns(ref))]
@@ -142,16 +143,14 @@ fn resolve(db: &dyn Db, finding: &Finding) -> Option<Diagnostic> {
 /// Whether `diagnostics:` of the site file makes less than an error of it.
 pub(crate) fn is_configured_away(db: &dyn Db, finding: &Finding) -> bool {
     let code = finding.code.to_string();
-    site(db).is_some_and(|site| {
-        site.severities
-            .get(&code)
-            .is_some_and(|severity| *severity != Some(Severity::Error))
-    })
+    severities(db)
+        .get(&code)
+        .is_some_and(|severity| *severity != Some(Severity::Error))
 }
 
 // `diagnostics:` of the site file: another severity, or off.
 fn configured(db: &dyn Db, mut diagnostic: Diagnostic) -> Option<Diagnostic> {
-    match site(db).and_then(|s| s.severities.get(&diagnostic.code.to_string())) {
+    match severities(db).get(&diagnostic.code.to_string()) {
         Some(Some(severity)) => diagnostic.severity = *severity,
         Some(None) => return None,
         None => {}

@@ -13,7 +13,9 @@ use mxcp_syntax::yaml::{self, YamlFile};
 use crate::Db;
 use crate::lower::endpoint::{EndpointDef, lower_endpoint};
 use crate::lower::evals::{EvalSuite, lower_evals};
-use crate::site::{Paths, SITE_FILE, Site, lower_site};
+use crate::site::{
+    Paths, SITE_FILE, Serving, Severities, Site, lower_serving, lower_severities, lower_site,
+};
 use crate::surface;
 
 /// A project-relative path as a query key.
@@ -69,6 +71,18 @@ pub fn site(db: &dyn Db) -> Option<&Site> {
 pub(crate) fn collect_site(db: &dyn Db) -> Option<Site> {
     let file = find_file(db, SITE_FILE)?;
     Some(lower_site(parse_yaml(db, file)))
+}
+
+#[salsa::tracked(returns(ref))]
+pub(crate) fn collect_severities(db: &dyn Db) -> Severities {
+    find_file(db, SITE_FILE)
+        .map(|file| lower_severities(parse_yaml(db, file)))
+        .unwrap_or_default()
+}
+
+/// What the site file says to the server alone.
+pub fn serving(db: &dyn Db) -> Option<Serving> {
+    find_file(db, SITE_FILE).map(|file| lower_serving(parse_yaml(db, file)))
 }
 
 /// A firewall over [`site`]: most queries need the directories only.

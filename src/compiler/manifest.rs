@@ -9,7 +9,7 @@ use mxcp_artifact::{
 use mxcp_base::{FileSet, SourceFile, paths};
 
 use crate::Db;
-use crate::documents::{DocumentKind, document_kind, endpoint_files, site};
+use crate::documents::{DocumentKind, document_kind, endpoint_files, serving, site};
 use crate::ir::{endpoint_ir, is_served};
 use crate::relations::{RelationKey, RelationSchema, relation_schema};
 use crate::site::SITE_FILE;
@@ -32,6 +32,7 @@ fn manifest_of(
     wanted: &dyn Fn(SourceFile) -> bool,
 ) -> Option<Manifest> {
     let site = site(db)?;
+    let serving = serving(db)?;
     let mut endpoints: Vec<Endpoint> = endpoint_files(db)
         .iter()
         .filter(|file| wanted(**file))
@@ -62,9 +63,9 @@ fn manifest_of(
             plugins: site.plugins.clone(),
             secrets: site.secrets.clone(),
             sql_tools: site.sql_tools.clone(),
-            server: site.server.clone(),
-            limits: site.limits.clone(),
-            site: site.raw.clone(),
+            server: serving.server,
+            limits: serving.limits,
+            site: serving.raw,
         },
         python: python_files(db, &endpoints),
         dbt: crate::models::dbt_graph(db).clone(),

@@ -57,10 +57,17 @@ pub struct Site {
     pub sql_tools: SqlTools,
     /// As declared; a profile's defaults are filled in by [`Site::profile`].
     pub profiles: BTreeMap<String, ProfileSettings>,
+}
+
+/// Severity per code, from `diagnostics:`; `None` switches it off.
+pub type Severities = BTreeMap<String, Option<Severity>>;
+
+/// What the site file says to the server alone. No check reads it, so it is kept apart from what an
+/// edit makes every check look at again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Serving {
     pub server: ServerInfo,
     pub limits: Limits,
-    /// Severity per code; `None` switches it off.
-    pub severities: BTreeMap<String, Option<Severity>>,
     /// The whole document as data.
     pub raw: Value,
 }
@@ -122,19 +129,28 @@ pub fn lower_site(yaml: &YamlFile) -> Site {
             .collect(),
         sql_tools: lower_sql_tools(get("sql_tools")),
         profiles,
+        paths,
+    }
+}
+
+pub fn lower_severities(yaml: &YamlFile) -> Severities {
+    yaml.root()
+        .and_then(|root| root.get("diagnostics"))
+        .into_iter()
+        .flat_map(|node| node.entries())
+        .map(|(key, node)| {
+            let severity = node.scalar().and_then(Severity::from_name);
+            (key.text.to_ascii_uppercase(), severity)
+        })
+        .collect()
+}
+
+pub fn lower_serving(yaml: &YamlFile) -> Serving {
+    let get = |key: &str| yaml.root().and_then(|root| root.get(key));
+    Serving {
         server: lower_server(get("server")),
         limits: lower_limits(get("limits")),
-        severities: get("diagnostics")
-            .map(|n| n.entries())
-            .into_iter()
-            .flatten()
-            .map(|(key, node)| {
-                let severity = node.scalar().and_then(Severity::from_name);
-                (key.text.to_ascii_uppercase(), severity)
-            })
-            .collect(),
         raw: yaml.to_json(),
-        paths,
     }
 }
 

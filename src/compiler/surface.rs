@@ -24,7 +24,7 @@ use crate::models::index::DbtProject;
 use crate::models::packages::Package;
 use crate::models::snapshots::Snapshot;
 use crate::plugins::Plugins;
-use crate::site::Site;
+use crate::site::{Severities, Site};
 use crate::startup::Made;
 
 macro_rules! surface {
@@ -107,6 +107,8 @@ macro_rules! surface {
 // In the order of their dependencies: one round is enough for most edits.
 surface! {
     settled_site, set_settled_site: Option<Site> = crate::documents::collect_site;
+    /// The severities of `diagnostics:`: every finding asks for them, and for nothing else of the site.
+    severities, set_severities: Severities = crate::documents::collect_severities;
     settled_dbt_project, set_settled_dbt_project: Option<DbtProject>
         = crate::models::index::collect_dbt_project;
     /// The packages below the folder where dbt installs them, and local ones of `packages.yml`.

@@ -392,7 +392,7 @@ fn local(db: &dyn Db, file: SourceFile, at: u32, kind: LocalKind) -> Option<Stri
             if !typed.is_empty() {
                 return Some(format!(
                     "common table expression `{name}`\n\n{}",
-                    columns(&typed, &|_| None)
+                    columns(typed, &|_| None)
                 ));
             }
             let table = sql

@@ -201,7 +201,7 @@ fn of_sql(db: &dyn Db, file: SourceFile) -> Vec<Entry> {
         .iter()
         .map(|cte| {
             let at = place(&cte.range);
-            let end = cte.body.as_ref().map_or(at, |body| place(body));
+            let end = cte.body.as_ref().map_or(at, place);
             Entry::new(&cte.name, EntryKind::Cte, at.cover(end), at)
         })
         .collect();

@@ -12,7 +12,13 @@ use crate::sql::{Resolved, resolve};
 
 /// The columns of a common table expression, as far as the engine can bind its query: what comes
 /// behind it may be half typed.
-pub fn cte_columns(db: &dyn Db, file: SourceFile, name: &str) -> Vec<Column> {
+pub fn cte_columns<'db>(db: &'db dyn Db, file: SourceFile, name: &str) -> &'db [Column] {
+    columns_of(db, file, name.to_lowercase())
+}
+
+/// Kept: a completion asks for each column.
+#[salsa::tracked(returns(ref))]
+fn columns_of(db: &dyn Db, file: SourceFile, name: String) -> Vec<Column> {
     let is_template =
         document_kind(db, file) != DocumentKind::Sql && endpoints_of(db, file).is_empty();
     let text = match is_template {
@@ -26,13 +32,13 @@ pub fn cte_columns(db: &dyn Db, file: SourceFile, name: &str) -> Vec<Column> {
     let body = resolved
         .ctes
         .iter()
-        .find(|c| c.is_outermost && c.name.eq_ignore_ascii_case(name))
+        .find(|c| c.is_outermost && c.name.eq_ignore_ascii_case(&name))
         .and_then(|c| c.body.clone());
     let Some(body) = body else {
         return Vec::new();
     };
     let before = text.get(..body.end as usize).unwrap_or_default();
-    let query = format!("{before}\nSELECT * FROM {}", quote_identifier(name));
+    let query = format!("{before}\nSELECT * FROM {}", quote_identifier(&name));
     let (bound, _) = bind_text(db, &query, &parameters(db, file, &query));
     match bound {
         Bound::Columns { columns, .. } => columns,
@@ -78,6 +84,7 @@ pub fn local_column(
     let output = resolved.outputs.get(output)?;
     let cte = cte_at(resolved, output.range.start)?;
     cte_columns(db, file, cte)
-        .into_iter()
+        .iter()
         .find(|c| c.name.eq_ignore_ascii_case(&output.name))
+        .cloned()
 }

@@ -203,7 +203,7 @@ fn configuration(spot: &Spot<'_>, lead: &str, in_text: bool, items: &mut Vec<Ite
         let start = before
             .rfind(|c: char| !super::is_name(c))
             .map_or(0, |i| i + 1);
-        format!("{CONFIG}/{}", &before[start..])
+        format!("{CONFIG}/{}", before.get(start..).unwrap_or_default())
     });
     if let Some(pointer) = value {
         let known = schema::values(Schema::DbtProperties, &pointer);
