@@ -146,13 +146,14 @@ codes! {
     MX0423 = 423 Warning "described column does not exist";
     MX0424 = 424 Error "unit test names something unknown";
     MX0425 = 425 Error "duplicate test";
-    MX0426 = 426 Warning "contract type is cast";
+    MX0426 = 426 Warning "contract type differs in width";
     MX0427 = 427 Error "configuration value not allowed";
     MX0428 = 428 Warning "seed header";
     MX0429 = 429 Warning "table that dbt no longer builds";
     MX0430 = 430 Warning "snapshot cannot be taken";
     MX0431 = 431 Error "unit test of an unknown node";
     MX0432 = 432 Error "reference to a private model";
+    MX0433 = 433 Error "microbatch model lacks a setting";
     MX0501 = 501 Error "Python function not found";
     MX0502 = 502 Error "Python syntax";
     MX0503 = 503 Error "inline Python is not supported";

@@ -78,7 +78,7 @@ fn runs(command: Command, resource: Resource<'_>) -> bool {
         Command::Run => kind == "model",
         Command::Snapshot => kind == "snapshot",
         Command::Test => resource.is_test(),
-        Command::Build => !matches!(kind, "source" | "analysis"),
+        Command::Build => !matches!(kind, "source" | "analysis" | "metric" | "semantic_model"),
     }
 }
 

@@ -73,7 +73,12 @@ impl<'g> Resource<'g> {
         match self {
             Self::Node(node) => node.kind().as_str(),
             Self::Source(_) => "source",
-            Self::Exposure(_) => "exposure",
+            Self::Exposure(exposure) => match exposure.unique_id.split('.').next() {
+                Some("metric") => "metric",
+                Some("semantic_model") => "semantic_model",
+                Some("saved_query") => "saved_query",
+                _ => "exposure",
+            },
         }
     }
 
@@ -141,7 +146,9 @@ impl<'g> Resource<'g> {
                     source.package, source.source, source.name
                 )
             }
-            Self::Exposure(exposure) => format!("exposure:{}.{}", exposure.package, exposure.name),
+            Self::Exposure(exposure) => {
+                format!("{}:{}.{}", self.kind(), exposure.package, exposure.name)
+            }
             Self::Node(node) if node.kind() == NodeKind::UnitTest => {
                 format!("unit_test:{}.{}", node.package, node.name)
             }

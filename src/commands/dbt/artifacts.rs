@@ -100,7 +100,7 @@ impl<'a> Writer<'a> {
         };
         let response = match result.kind {
             _ if skipped => json!({}),
-            "operation" | "exposure" => json!({}),
+            "operation" | "exposure" | "saved_query" => json!({}),
             _ if result.status == Status::Error => json!({}),
             "seed" => json!({
                 "_message": result.message, "rows_affected": result.rows_affected,
@@ -111,7 +111,7 @@ impl<'a> Writer<'a> {
             .message
             .as_ref()
             .map(|message| failure_text(result, message));
-        let compiled = !skipped && !matches!(result.kind, "seed" | "exposure");
+        let compiled = !skipped && !matches!(result.kind, "seed" | "exposure" | "saved_query");
         json!({
             "status": result.status.as_str(),
             "timing": timing,

@@ -37,11 +37,12 @@ pub(super) fn manifest(opened: &Opened) -> Value {
         .iter()
         .map(|source| (source.unique_id.clone(), writer.source(source)))
         .collect();
-    let exposures: Map<String, Value> = graph
-        .exposures
-        .iter()
-        .map(|exposure| (exposure.unique_id.clone(), writer.exposure(exposure)))
-        .collect();
+    let outside = |kind: &str| -> Map<String, Value> {
+        let all = graph.exposures.iter();
+        all.filter(|exposure| Resource::Exposure(exposure).kind() == kind)
+            .map(|exposure| (exposure.unique_id.clone(), writer.exposure(exposure)))
+            .collect()
+    };
     let (parents, children) = maps(graph);
     let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for node in &graph.nodes {
@@ -72,16 +73,16 @@ pub(super) fn manifest(opened: &Opened) -> Value {
         "sources": sources,
         "macros": writer.macros(),
         "docs": writer.docs(),
-        "exposures": exposures,
-        "metrics": {},
+        "exposures": outside("exposure"),
+        "metrics": outside("metric"),
         "groups": writer.groups(),
         "selectors": graph.selectors,
         "disabled": writer.disabled(),
         "parent_map": parents,
         "child_map": children,
         "group_map": groups,
-        "saved_queries": {},
-        "semantic_models": {},
+        "saved_queries": outside("saved_query"),
+        "semantic_models": outside("semantic_model"),
         "unit_tests": unit_tests,
         "functions": {},
     })
@@ -260,7 +261,7 @@ impl<'a> Writer<'a> {
             "build_path": null,
             "unrendered_config": {},
             "created_at": self.created_at,
-            "relation_name": keeps_relation.then(|| format!("\"{database}\".\"{schema}\".\"{alias}\"")),
+            "relation_name": keeps_relation.then(|| self.written([&database, &schema, &alias])),
             "raw_code": raw,
             "doc_blocks": [],
         });
@@ -288,7 +289,7 @@ impl<'a> Writer<'a> {
             ("functions", json!([])),
             (
                 "depends_on",
-                json!({"macros": [], "nodes": node.depends_on}),
+                json!({"macros": self.opened.ecosystem().called.get(&node.unique_id), "nodes": node.depends_on}),
             ),
             ("compiled_path", Value::Null),
             ("contract", contract),
@@ -542,6 +543,18 @@ impl<'a> Writer<'a> {
         }
         out.push_str(rest);
         out
+    }
+
+    /// The name of a relation, quoted as the project says.
+    fn written(&self, parts: [&str; 3]) -> String {
+        let parts = parts.iter().zip(self.opened.ecosystem().plain);
+        let parts: Vec<String> = parts
+            .map(|(part, plain)| match plain {
+                true => (*part).to_owned(),
+                false => format!("\"{part}\""),
+            })
+            .collect();
+        parts.join(".")
     }
 
     fn constraint(&self, constraint: &Constraint) -> Value {

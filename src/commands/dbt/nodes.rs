@@ -117,6 +117,8 @@ fn found(opened: &Opened) -> String {
         let kind = match resource.kind() {
             "test" => "data test",
             "unit_test" => "unit test",
+            "semantic_model" => "semantic model",
+            "saved_query" => "saved query",
             other => other,
         };
         *tally.entry(kind).or_default() += 1;

@@ -142,7 +142,7 @@ fn describe(item: Resource<'_>) -> String {
             }
         },
         Resource::Source(source) => format!("freshness of {}.{}", source.source, source.name),
-        Resource::Exposure(exposure) => format!("exposure {}", exposure.name),
+        Resource::Exposure(exposure) => format!("{} {}", item.kind(), exposure.name),
     }
 }
 
@@ -151,7 +151,7 @@ impl Observer for Progress {
         let what = describe(item);
         self.bar.set_length(total as u64);
         self.bar.set_message(item.name().to_owned());
-        if item.kind() != "exposure" {
+        if !matches!(item, Resource::Exposure(_)) {
             self.row(index, total, &format!("START {what}"), "RUN");
         }
         self.described.insert(item.unique_id().to_owned(), what);

@@ -52,7 +52,11 @@ pub(super) fn show(args: &Args, opened: &Opened, flags: &Showing) -> u8 {
                 (NodeKind::Seed, Some(relation)) => format!("select * from {}", relation.quoted()),
                 (NodeKind::UnitTest, _) => continue,
                 _ => match compile_nodes(opened, &options, &[node], &log) {
-                    Ok(mut compiled) => compiled.pop().unwrap_or_default(),
+                    Ok(mut compiled) => {
+                        let sql = compiled.pop().unwrap_or_default();
+                        let header = node.config.get("sql_header").and_then(Value::as_str);
+                        header.map_or_else(|| sql.clone(), |header| format!("{header}\n{sql}"))
+                    }
                     Err(message) => return failed(args, &message),
                 },
             };

@@ -377,6 +377,7 @@ impl Object for MacroFn {
                 message: format!("macro `{}` ({}) does not parse", self.name, entry.path),
             }));
         }
+        session.calls(&self.package, &self.name);
         let depth = {
             let mut log = session.log();
             log.depth += 1;

@@ -20,6 +20,19 @@ use super::{live, md5, pyfmt};
 
 pub(super) use super::builtin;
 
+/// Macros of dbt that are functions here, beside the cross-database ones.
+const DBT_MACROS: [&str; 9] = [
+    "is_incremental",
+    "run_query",
+    "statement",
+    "should_full_refresh",
+    "should_store_failures",
+    "load_relation",
+    "load_cached_relation",
+    "get_columns_in_query",
+    "get_intervals_between",
+];
+
 /// Members that exist, by full path.
 const MEMBERS: [&str; 37] = [
     "config.get",
@@ -143,6 +156,10 @@ pub(super) fn call(
         Some(name) => name,
         None => path,
     };
+    let own = path.strip_prefix("dbt.").unwrap_or(path);
+    if DBT_MACROS.contains(&own) || builtin::is_known(own) {
+        session.calls("dbt", own);
+    }
     if let Some(running) = &session.live {
         let name = path.strip_prefix("dbt.").unwrap_or(path);
         if let Some(value) = running.replaced.macros.get(name) {

@@ -310,6 +310,42 @@ impl MacroSet {
             .collect()
     }
 
+    /// Unique ids of the macros that a macro of a package names, as far as its text tells.
+    pub(crate) fn calls_of(&self, package: &str, text: &str) -> Vec<String> {
+        let mut found: Vec<String> = Vec::new();
+        let mut add = |id: String| {
+            if !found.contains(&id) {
+                found.push(id);
+            }
+        };
+        for call in mxcp_syntax::jinja::scan(text).calls {
+            let named = match call.name.as_str() {
+                "adapter.dispatch" => call.str_arg(0).map(str::to_owned),
+                name => Some(name.to_owned()),
+            };
+            let Some(name) = named else { continue };
+            if call.name == "adapter.dispatch"
+                && let Some((package, name)) = self.dispatched(package, &name, call.str_arg(1))
+            {
+                add(format!("macro.{package}.{name}"));
+                continue;
+            }
+            let own = name.strip_prefix("dbt.").unwrap_or(&name);
+            match name.split_once('.') {
+                Some((owner, name)) if self.contains(owner, name) => {
+                    add(format!("macro.{owner}.{name}"));
+                }
+                None if self.visible(package, &name).is_some() => {
+                    let owner = self.visible(package, &name).unwrap_or(DBT);
+                    add(format!("macro.{owner}.{name}"));
+                }
+                _ if super::builtin::is_known(own) => add(format!("macro.dbt.{own}")),
+                _ => {}
+            }
+        }
+        found
+    }
+
     /// The package whose macro a bare `name` means in a template of `package`.
     pub(super) fn visible(&self, package: &str, name: &str) -> Option<&str> {
         // The project's macros come before dbt's own, which are every package's last resort.

@@ -38,6 +38,8 @@ pub struct Target {
     /// The database has this name, and is not only called so for lack of one.
     pub is_named: bool,
     pub threads: u32,
+    /// Which of database, schema and identifier are written without quotes.
+    pub plain: [bool; 3],
 }
 
 impl Default for Target {
@@ -49,6 +51,7 @@ impl Default for Target {
             database: "main".to_owned(),
             is_named: false,
             threads: 1,
+            plain: [false; 3],
         }
     }
 }
@@ -115,6 +118,8 @@ pub struct Rendered {
     pub sources: Vec<SourceUse>,
     /// The keyword arguments of `config()` calls, merged.
     pub config: Map<String, Json>,
+    /// Unique ids of the macros that the template itself calls.
+    pub macros: BTreeSet<String>,
     /// Why the SQL is not what a run would produce.
     pub dynamic: Option<String>,
     /// The SQL is right as it is now, and may be another one when it runs.
@@ -605,6 +610,7 @@ impl Work<'_> {
             refs,
             sources,
             config: log.config,
+            macros: log.macros,
             live: log.live || log.dynamic.is_some(),
             dynamic: log.dynamic,
             problems,

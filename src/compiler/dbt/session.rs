@@ -102,6 +102,8 @@ pub(super) struct Log {
     /// Names the template itself read that mean nothing.
     pub(super) unknown: BTreeSet<String>,
     pub(super) returned: Option<Value>,
+    /// Unique ids of the macros that the template itself calls.
+    pub(super) macros: BTreeSet<String>,
     pub(super) depth: usize,
     pub(super) fuel: u64,
 }
@@ -139,7 +141,19 @@ impl Session {
     pub(super) fn relation(&self, name: RelationName) -> Relation {
         let target = &self.facts.target;
         let own = target.is_named.then_some(target.database.as_str());
-        Relation::of(name, &target.database).within(own)
+        let relation = Relation::of(name, &target.database).within(own);
+        Relation {
+            plain: target.plain,
+            ..relation
+        }
+    }
+
+    /// Notes a macro that is called, where no other macro calls it.
+    pub(super) fn calls(&self, package: &str, name: &str) {
+        let mut log = self.log();
+        if log.depth == 0 {
+            log.macros.insert(format!("macro.{package}.{name}"));
+        }
     }
 
     /// How deep macros may call each other.

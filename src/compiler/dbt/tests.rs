@@ -74,6 +74,8 @@ pub struct CompiledTest {
     pub refs: Vec<(Option<String>, String)>,
     pub sources: Vec<(String, String)>,
     pub dynamic: Option<String>,
+    /// Unique ids of the macros it calls.
+    pub macros: Vec<String>,
     pub spec: TestSpec,
     /// The configuration with everything in it.
     pub config: Map<String, Json>,
@@ -132,6 +134,7 @@ pub fn compile_generic(input: &TestInput<'_>, resolver: &dyn Resolver) -> Compil
         refs: Vec::new(),
         sources: Vec::new(),
         dynamic: None,
+        macros: generic_macros(input),
         spec: spec(&config, &at, &mut problems),
         template: None,
         live: false,
@@ -217,6 +220,7 @@ pub fn compile_singular(
         refs: Vec::new(),
         sources: Vec::new(),
         dynamic: None,
+        macros: Vec::new(),
         spec: spec(&config.raw, &At::File, &mut problems),
         config: config.raw,
         template: None,
@@ -262,6 +266,9 @@ fn take(out: &mut CompiledTest, rendered: Rendered, at: Option<&At>) {
     out.sources = sources;
     out.sql = rendered.sql;
     out.dynamic = rendered.dynamic;
+    if out.macros.is_empty() {
+        out.macros = rendered.macros.into_iter().collect();
+    }
     out.live = rendered.live;
     let mut problems = rendered.problems;
     if let Some(at) = at {
@@ -555,6 +562,22 @@ fn unknown_test(input: &TestInput<'_>) -> Problem {
             .maybe_help(did_you_mean(&test.test, names))
         }
     }
+}
+
+/// The test's own macro, and the one that stands around what it tests.
+fn generic_macros(input: &TestInput<'_>) -> Vec<String> {
+    let name = format!("test_{}", input.test.test);
+    let visible = |name: &str| input.macros.visible(input.package, name).unwrap_or("dbt");
+    let package = input.test.namespace.as_deref();
+    let own = format!("macro.{}.{name}", package.unwrap_or_else(|| visible(&name)));
+    if matches!(
+        own.as_str(),
+        "macro.dbt.test_not_null" | "macro.dbt.test_unique"
+    ) {
+        return vec![own];
+    }
+    let around = "get_where_subquery";
+    vec![own, format!("macro.{}.{around}", visible(around))]
 }
 
 // Short and full name, as dbt makes them of test, node and arguments.

@@ -20,12 +20,14 @@ use super::packages::{package_name, project_of};
 use super::python_models::python_files;
 use super::snapshots::snapshots;
 use crate::Db;
-use crate::dbt::Problem;
 use crate::dbt::problem::code;
+use crate::dbt::properties::TestProps;
 use crate::dbt::tests::{CompiledTest, TestInput, Tested, compile_generic, compile_singular};
 use crate::dbt::values::{custom_name, render_yaml};
+use crate::dbt::{Problem, Resource};
 use crate::documents::{DocumentKind, document_kind};
 use crate::inputs::dbt_inputs;
+use crate::surface::property_index;
 
 /// A compiled generic test and where it is declared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,24 +39,58 @@ pub(crate) struct DeclaredTest {
 /// The tests that property files declare on one model or seed.
 #[salsa::tracked(returns(ref))]
 pub(crate) fn node_tests(db: &dyn Db, node: SourceFile) -> Vec<DeclaredTest> {
-    let Some(all) = node_properties(db, node) else {
-        return Vec::new();
-    };
     let id = unique_id(db, node);
     let on = match super::compile::version(db, node) {
         Some((model, version)) => Tested::Version { model, version },
         None => Tested::Node(node_name(db, node)),
     };
-    all.props
-        .all_tests()
-        .filter_map(|test| {
-            let file = *all.parts.get(test.place.part)?;
+    let all = node_properties(db, node).into_iter();
+    let own = all.flat_map(|all| {
+        let tests = all.props.all_tests();
+        tests.filter_map(|test| Some((*all.parts.get(test.place.part)?, test)))
+    });
+    own.chain(misplaced(db, node))
+        .filter_map(|(file, test)| {
             Some(DeclaredTest {
                 file,
                 test: generic(db, file, test, on, Some(&id))?,
             })
         })
         .collect()
+}
+
+/// Tests of a node that stand under the word for another kind of node: dbt takes them, and nothing else there.
+fn misplaced(db: &dyn Db, node: SourceFile) -> Vec<(SourceFile, &TestProps)> {
+    let other = match document_kind(db, node) {
+        DocumentKind::DbtSeed => Resource::Model,
+        DocumentKind::DbtModel => Resource::Seed,
+        _ => return Vec::new(),
+    };
+    let name = node_name(db, node);
+    let key = |resource| {
+        (
+            package_name(db, node.path(db)).to_owned(),
+            resource,
+            name.to_owned(),
+        )
+    };
+    let index = property_index(db);
+    // A node of that kind and name has them for itself.
+    if find_node(db, None, name) != Some(node) || !index.contains_key(&key(other)) {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    for file in index.get(&key(other)).into_iter().flatten() {
+        let listed = &properties(db, *file).0;
+        let entries = match other {
+            Resource::Model => &listed.models,
+            _ => &listed.seeds,
+        };
+        for entry in entries.iter().filter(|entry| entry.name == name) {
+            found.extend(entry.all_tests().map(|test| (*file, test)));
+        }
+    }
+    found
 }
 
 /// The tests that one property file declares on tables of sources.
@@ -212,6 +248,16 @@ pub(super) fn disabled_tests(db: &dyn Db) -> impl Iterator<Item = (SourceFile, &
         .filter_map(|file| Some((*file, singular_test(db, *file)?)));
     let all = declared(db).chain(singular);
     all.filter(|(_, test)| !test.enabled)
+}
+
+/// The macros that tests call, by unique id.
+pub(super) fn called_by_tests(db: &dyn Db) -> Vec<(String, Vec<String>)> {
+    let singular = singular_test_files(db)
+        .iter()
+        .filter_map(|file| singular_test(db, *file));
+    let all = declared(db).map(|(_, test)| test).chain(singular);
+    all.map(|test| (test.unique_id.clone(), test.macros.clone()))
+        .collect()
 }
 
 fn test_node(db: &dyn Db, file: SourceFile, test: &CompiledTest) -> Node {

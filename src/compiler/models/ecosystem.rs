@@ -8,16 +8,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::compile::unique_id;
+use super::data_tests::called_by_tests;
 use super::index::{
-    analysis_files, dbt_project, macro_files, node_name, nodes, properties, property_files,
-    singular_test_files,
+    analysis_files, dbt_project, macro_files, macro_set, node_name, nodes, properties,
+    property_files, singular_test_files,
 };
-use super::node::node_properties;
+use super::node::{node_properties, render_model};
 use super::packages::{in_package, package_name};
 use super::python_models::python_files;
 use super::snapshots::snapshots;
 use crate::Db;
 use crate::dbt::macros::{MacroKind, lower_macros};
+use crate::documents::{DocumentKind, document_kind};
 
 /// For `target/manifest.json`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +31,10 @@ pub struct Ecosystem {
     /// The property file that speaks of a node, by unique id.
     pub patches: BTreeMap<String, String>,
     pub groups: Vec<Group>,
+    /// Unique ids of the macros that a node calls itself, by its unique id.
+    pub called: BTreeMap<String, Vec<String>>,
+    /// Which of database, schema and identifier are written without quotes.
+    pub plain: [bool; 3],
 }
 
 /// What a command has to know before it can say which target it is about.
@@ -59,6 +65,8 @@ pub struct MacroEntry {
     pub path: String,
     /// From the opening tag to the closing one.
     pub sql: String,
+    /// Unique ids of the macros it names.
+    pub calls: Vec<String>,
 }
 
 /// Who owns models, as a property file says it.
@@ -77,6 +85,7 @@ pub fn ecosystem(db: &dyn Db) -> Ecosystem {
     };
     let mut found = Ecosystem {
         project: project.def.name.clone(),
+        plain: super::node::target(db).plain,
         ..Ecosystem::default()
     };
     for file in macro_files(db) {
@@ -89,12 +98,17 @@ pub fn ecosystem(db: &dyn Db) -> Ecosystem {
                 MacroKind::Materialization => format!("materialization_{}", def.name),
                 MacroKind::Snapshot | MacroKind::Docs => continue,
             };
+            let sql = part(text, &def.range);
+            let unique_id = format!("macro.{package}.{name}");
+            let mut calls = macro_set(db).calls_of(package, sql);
+            calls.retain(|id| *id != unique_id);
             found.macros.push(MacroEntry {
-                unique_id: format!("macro.{package}.{name}"),
+                unique_id,
+                calls,
                 package: package.to_owned(),
                 name,
                 path: file.path(db).to_owned(),
-                sql: part(text, &def.range).to_owned(),
+                sql: sql.to_owned(),
             });
         }
     }
@@ -127,6 +141,18 @@ pub fn ecosystem(db: &dyn Db) -> Ecosystem {
             let id = format!("test.{package}.{}", node_name(db, *file));
             found.patches.insert(id, part.path(db).to_owned());
         }
+    }
+    found.called.extend(called_by_tests(db));
+    for file in nodes(db).iter().chain(analysis_files(db)) {
+        let macros = match document_kind(db, *file) {
+            DocumentKind::DbtSeed => continue,
+            _ => render_model(db, *file).macros.iter().cloned().collect(),
+        };
+        found.called.insert(unique_id(db, *file), macros);
+    }
+    for file in python_files(db) {
+        let loader = vec!["macro.dbt.py_script_postfix".to_owned()];
+        found.called.insert(unique_id(db, *file), loader);
     }
     let others = python_files(db).iter().chain(analysis_files(db));
     for file in nodes(db).iter().chain(others) {

@@ -48,7 +48,12 @@ pub fn dbt_graph(db: &dyn Db) -> DbtGraph {
         project: project.def.name.clone(),
         nodes,
         sources: source_nodes(db),
-        exposures: exposures(db),
+        exposures: {
+            let mut all = exposures(db);
+            all.extend(super::semantic::semantic_nodes(db));
+            all.sort_by(|a, b| a.unique_id.cmp(&b.unique_id));
+            all
+        },
         on_run_start: project.def.on_run_start.clone(),
         on_run_end: project.def.on_run_end.clone(),
         package_hooks: package_hooks(db),

@@ -554,7 +554,8 @@ impl Templates for LiveTemplates {
     ) -> Result<String, String> {
         let work = self.project(run);
         with_link(warehouse, |link| {
-            Ok(render_live(&self.world, &link, template, &work)?.text)
+            let output = render_live(&self.world, &link, template, &work)?;
+            self.inlined(&link, &output, run, &work.replaced)
         })
     }
 

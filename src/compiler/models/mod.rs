@@ -27,6 +27,7 @@ pub(crate) mod python_models;
 mod readers;
 mod schema;
 mod seeds;
+mod semantic;
 mod snapshot_checks;
 pub(crate) mod snapshots;
 mod sources;

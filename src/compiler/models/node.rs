@@ -369,7 +369,12 @@ fn names_are_made(macros: &MacroSet, package: &str) -> bool {
 }
 
 pub(crate) fn target(db: &dyn Db) -> Target {
-    target_of(db, dbt_project(db).and_then(|p| p.def.profile.as_deref()))
+    let def = dbt_project(db).map(|project| &project.def);
+    let quoting = def.map(|def| def.quoting).unwrap_or_default();
+    Target {
+        plain: [quoting.database, quoting.schema, quoting.identifier].map(|q| q == Some(false)),
+        ..target_of(db, def.and_then(|def| def.profile.as_deref()))
+    }
 }
 
 /// The target of a project whose file names this profile of dbt.
@@ -387,6 +392,7 @@ pub(super) fn target_of(db: &dyn Db, dbt_profile: Option<&str>) -> Target {
             database: target.database.clone(),
             is_named: !target.database.is_empty(),
             threads: target.threads,
+            plain: [false; 3],
         };
     }
     Target {

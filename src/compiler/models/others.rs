@@ -70,6 +70,31 @@ pub(crate) fn external(db: &dyn Db, source: &str, table: &str) -> Option<String>
     source_tables(db).get(&key)?.1.clone()
 }
 
+/// The name of a table whose property file says that parts of it are written without quotes.
+pub(super) fn plain_name(source: &SourceProps, table: &SourceTable) -> Option<String> {
+    let layers = [&table.config, &table.others, &source.config, &source.others];
+    let is_plain = |part: &str| {
+        let said = |layer: &&Map<String, Json>| layer.get("quoting")?.get(part)?.as_bool();
+        layers.iter().find_map(said) == Some(false)
+    };
+    let parts = [
+        ("database", source.database.as_ref()),
+        ("schema", Some(&source.schema)),
+        ("identifier", Some(&table.identifier)),
+    ];
+    if !parts.iter().any(|(part, _)| is_plain(part)) {
+        return None;
+    }
+    let written = parts.iter().filter_map(|(part, name)| {
+        let name = (*name)?;
+        Some(match is_plain(part) {
+            true => name.clone(),
+            false => mxcp_artifact::catalog::quote_identifier(name),
+        })
+    });
+    Some(written.collect::<Vec<_>>().join("."))
+}
+
 fn location(source: &SourceProps, table: &SourceTable) -> Option<String> {
     // `config` outranks `meta`, and within each the table's own settings outrank the source's.
     let mut known: Map<String, Json> = Map::new();
@@ -82,7 +107,9 @@ fn location(source: &SourceProps, table: &SourceTable) -> Option<String> {
     for config in [&source.config, &table.config] {
         known.extend(config.clone());
     }
-    let template = known.get("external_location")?.as_str()?.to_owned();
+    let Some(Json::String(template)) = known.get("external_location").cloned() else {
+        return plain_name(source, table);
+    };
     let mut values: Vec<(String, String)> = known
         .iter()
         .map(|(key, value)| (key.clone(), mxcp_values::repr::text(value)))

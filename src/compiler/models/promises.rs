@@ -24,6 +24,7 @@ const CHOICES: [(&str, &[&str]); 2] = [
 ];
 
 pub(super) fn check_choices(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
+    check_microbatch(db, file, findings);
     let config = &node_config(db, file).0;
     for (key, allowed) in CHOICES {
         let Some(Json::String(value)) = config.raw.get(key) else {
@@ -42,6 +43,45 @@ pub(super) fn check_choices(db: &dyn Db, file: SourceFile, findings: &mut Vec<Fi
                 ),
             );
         }
+    }
+}
+
+/// What dbt asks of a model that is built batch by batch before it reads on.
+fn check_microbatch(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
+    let config = &node_config(db, file).0;
+    let text = |key: &str| config.raw.get(key).and_then(Json::as_str);
+    if config.materialized != "incremental" || text("incremental_strategy") != Some("microbatch") {
+        return;
+    }
+    let lacks = [
+        (
+            text("event_time").is_none(),
+            "event_time",
+            "name the column with the time of each row",
+        ),
+        (
+            config.raw.get("begin").is_none_or(Json::is_null),
+            "begin",
+            "say when the first batch begins, e.g. `begin='2024-01-01'`",
+        ),
+        (
+            text("batch_size").is_none(),
+            "batch_size",
+            "use one of `hour`, `day`, `month`, `year`",
+        ),
+    ];
+    if let Some((_, key, help)) = lacks.into_iter().find(|(lacks, ..)| *lacks) {
+        findings.push(
+            Finding::new(
+                codes::MX0433,
+                format!(
+                    "the microbatch model `{}` has no `{key}`",
+                    node_name(db, file)
+                ),
+                config_anchor(db, file, "incremental_strategy", None),
+            )
+            .help(help),
+        );
     }
 }
 

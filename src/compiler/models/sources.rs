@@ -140,6 +140,8 @@ fn source_details(
             details.insert(key.to_owned(), value);
         }
     };
+    let plain = super::others::plain_name(source, table);
+    add("plain", plain.map(Json::from));
     let loader = table.others.get("loader").or(source.others.get("loader"));
     add("loader", loader.cloned());
     let text = source.description.as_deref();

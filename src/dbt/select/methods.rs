@@ -206,7 +206,9 @@ impl<'m> Matcher<'m> {
                 }
                 _ => false,
             },
-            "exposure" => matches!(resource, Resource::Exposure(_)) && in_package(resource, value),
+            "exposure" | "metric" | "semantic_model" | "saved_query" => {
+                resource.kind() == self.method && in_package(resource, value)
+            }
             "unit_test" => resource.kind() == "unit_test" && in_package(resource, value),
             "test_name" => match resource.node().map(|node| (&node.spec, node)) {
                 Some((NodeSpec::Test(test), _)) => test

@@ -30,7 +30,15 @@ pub(super) enum Operation {
     Difference,
 }
 
-const EVERYTHING: [&str; 4] = ["fqn:*", "source:*", "exposure:*", "unit_test:*"];
+const EVERYTHING: [&str; 7] = [
+    "fqn:*",
+    "source:*",
+    "exposure:*",
+    "metric:*",
+    "semantic_model:*",
+    "saved_query:*",
+    "unit_test:*",
+];
 
 impl Spec {
     pub(super) fn of(graph: &DbtGraph, selection: &Selection) -> Result<Self, RunError> {

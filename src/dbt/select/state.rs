@@ -146,9 +146,17 @@ fn listed(artifact: &Value) -> impl Iterator<Item = &Value> {
 }
 
 fn entry<'v>(manifest: &'v Value, unique_id: &str) -> Option<&'v Value> {
-    ["nodes", "sources", "exposures", "unit_tests"]
-        .iter()
-        .find_map(|kind| manifest.get(kind)?.get(unique_id))
+    [
+        "nodes",
+        "sources",
+        "exposures",
+        "metrics",
+        "semantic_models",
+        "saved_queries",
+        "unit_tests",
+    ]
+    .iter()
+    .find_map(|kind| manifest.get(kind)?.get(unique_id))
 }
 
 type Aspect = fn(&Value, &Value) -> bool;

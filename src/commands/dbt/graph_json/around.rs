@@ -163,9 +163,13 @@ impl Writer<'_> {
             },
             "patch_path": null,
             "unrendered_config": {},
-            "relation_name": source.location.clone().unwrap_or_else(|| {
-                format!("\"{database}\".\"{}\".\"{}\"", relation.schema, relation.name)
-            }),
+            "relation_name": match (&source.location, source.details.get("plain")) {
+                (Some(text), Some(_)) if relation.catalog.is_none() => {
+                    format!("\"{database}\".{text}")
+                }
+                (Some(text), _) => text.clone(),
+                _ => self.written([&database, &relation.schema, &relation.name]),
+            },
             "created_at": self.created_at,
             "unrendered_database": null,
             "unrendered_schema": relation.schema,
@@ -174,6 +178,10 @@ impl Writer<'_> {
     }
 
     pub(super) fn exposure(&self, exposure: &mxcp_artifact::dbt::Exposure) -> Value {
+        let kind = mxcp_dbt::Resource::Exposure(exposure).kind();
+        if kind != "exposure" {
+            return self.semantic(exposure, kind);
+        }
         let said = |key: &str| exposure.details.get(key).cloned().unwrap_or(Value::Null);
         let mut config = json!({"enabled": true, "tags": exposure.tags, "meta": {}});
         let mut meta = Map::new();
@@ -209,6 +217,48 @@ impl Writer<'_> {
             "metrics": [],
             "created_at": self.created_at,
         })
+    }
+
+    /// A metric, semantic model or saved query.
+    fn semantic(&self, node: &mxcp_artifact::dbt::Exposure, kind: &str) -> Value {
+        let mut value = json!({
+            "name": node.name,
+            "resource_type": kind,
+            "package_name": node.package,
+            "path": super::below_root(&node.path),
+            "original_file_path": node.path,
+            "unique_id": node.unique_id,
+            "fqn": node.fqn,
+            "unrendered_config": {},
+            "depends_on": {"macros": [], "nodes": node.depends_on},
+            "created_at": self.created_at,
+        });
+        let Some(map) = value.as_object_mut() else {
+            return value;
+        };
+        map.extend(node.details.clone());
+        if kind != "semantic_model" {
+            map.insert("tags".into(), json!(node.tags));
+            return value;
+        }
+        let read = node.depends_on.first().and_then(|id| self.graph.get(id));
+        map.insert(
+            "refs".into(),
+            json!(
+                read.map(|m| json!({"name": m.name, "package": null, "version": null}))
+                    .as_slice()
+            ),
+        );
+        let relation = read.and_then(|model| model.relation.as_ref());
+        let relation = relation.map(|relation| {
+            let database = relation.catalog.as_ref().unwrap_or(&self.database);
+            json!({
+                "alias": relation.name, "schema_name": relation.schema, "database": database,
+                "relation_name": format!("\"{database}\".\"{}\".\"{}\"", relation.schema, relation.name),
+            })
+        });
+        map.insert("node_relation".into(), json!(relation));
+        value
     }
 
     pub(super) fn groups(&self) -> Map<String, Value> {
@@ -247,7 +297,7 @@ impl Writer<'_> {
                     "original_file_path": entry.path,
                     "unique_id": entry.unique_id,
                     "macro_sql": entry.sql,
-                    "depends_on": {"macros": []},
+                    "depends_on": {"macros": entry.calls},
                     "description": "",
                     "meta": {},
                     "docs": {"show": true, "node_color": null},
