@@ -249,6 +249,10 @@ pub struct ModelSpec {
     pub indexes: Vec<Index>,
     #[serde(default, skip_serializing_if = "is_false")]
     pub contract_enforced: bool,
+    /// The query returns the declared columns to the letter. Else it may return others too, and rows are
+    /// cast.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub contract_exact: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub constraints: Vec<Constraint>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

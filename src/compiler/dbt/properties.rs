@@ -92,6 +92,9 @@ pub struct Inherits {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ContractProps {
     pub enforced: bool,
+    /// Written in `config:`, where dbt reads it and wants names and types to the letter. Beside the name
+    /// of the model it may name some of the columns, and their rows are cast.
+    pub exact: bool,
     pub place: Place,
 }
 
@@ -272,10 +275,10 @@ fn model(reader: &mut Reader, name: String, entry: &Cursor<'_>) -> ModelProps {
                 model.config = reader.map(&value, key);
                 model.config.remove("contract");
                 if let Some(declared) = value.get("contract") {
-                    contract(reader, &mut model, &declared);
+                    contract(reader, &mut model, &declared, true);
                 }
             }
-            "contract" => contract(reader, &mut model, &value),
+            "contract" => contract(reader, &mut model, &value, false),
             "meta" => model.meta = reader.map(&value, key),
             "tags" => model.tags = reader.texts(&value, key),
             "columns" => model.columns = columns(reader, &value),
@@ -327,7 +330,7 @@ fn versions(reader: &mut Reader, name: &str, list: &Cursor<'_>) -> Vec<VersionPr
     out
 }
 
-fn contract(reader: &mut Reader, model: &mut ModelProps, value: &Cursor<'_>) {
+fn contract(reader: &mut Reader, model: &mut ModelProps, value: &Cursor<'_>, exact: bool) {
     let enforced = match value.node.kind() {
         Kind::Null => return,
         Kind::Map => value
@@ -349,7 +352,14 @@ fn contract(reader: &mut Reader, model: &mut ModelProps, value: &Cursor<'_>) {
                 model.name
             ),
         )),
-        _ => model.contract = Some(ContractProps { enforced, place }),
+        Some(known) if known.exact => {}
+        _ => {
+            model.contract = Some(ContractProps {
+                enforced,
+                exact,
+                place,
+            })
+        }
     }
 }
 

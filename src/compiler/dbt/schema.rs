@@ -1,8 +1,9 @@
 //! Contracts: the columns a model promises against the columns its SQL yields.
 //!
-//! dbt wants both lists equal to the letter. Here a contract may name some of the columns, the others
-//! keep their inferred types, and a numeric column may be declared with another numeric type: the table
-//! is created with the declared one and the rows are cast.
+//! In `config:`, where dbt reads it, a contract wants both lists equal to the letter. Beside the name of
+//! the model it may name some of the columns, the others keep their inferred types, and a numeric column
+//! may be declared with another numeric type: the table is created with the declared one and the rows
+//! are cast.
 
 use mxcp_artifact::dbt::ColumnSpec;
 use mxcp_artifact::{Column, SqlType};
@@ -15,6 +16,7 @@ pub fn check_contract(
     model: &str,
     declared: &[ColumnSpec],
     inferred: &[Column],
+    exact: bool,
     place: &dyn Fn(usize) -> At,
 ) -> Vec<Problem> {
     let mut problems = Vec::new();
@@ -45,7 +47,7 @@ pub fn check_contract(
         };
         let wanted = SqlType::parse(declared_type);
         if accepts(&wanted, &found.ty) && is_cast(&wanted, &found.ty) {
-            problems.push(cast(model, spec, declared_type, &found.ty, place(index)));
+            problems.push(cast(model, spec, declared_type, &found.ty, exact, place(index)));
         } else if !accepts(&wanted, &found.ty) {
             problems.push(
                 Problem::new(
@@ -69,14 +71,20 @@ pub fn check_contract(
             .iter()
             .any(|spec| spec.name.eq_ignore_ascii_case(&column.name));
         if !known {
-            problems.push(Problem::new(
-                code::CONTRACT_COLUMN_EXTRA,
-                At::File,
-                format!(
-                    "column `{}` of `{model}` is not in its contract: it keeps its inferred type `{}`",
-                    column.name, column.ty
-                ),
-            ));
+            let what = format!("column `{}` of `{model}` is not in its contract", column.name);
+            let extra = |rest: String| {
+                Problem::new(
+                    code::CONTRACT_COLUMN_EXTRA,
+                    At::File,
+                    format!("{what}: {rest}"),
+                )
+            };
+            problems.push(match exact {
+                true => extra("the build refuses the model".into())
+                    .mild()
+                    .help(format!("declare it as `{}`, or do not select it", column.ty)),
+                false => extra(format!("it keeps its inferred type `{}`", column.ty)),
+            });
         }
     }
     problems
@@ -99,7 +107,13 @@ pub fn check_model_contract(model: &ModelProps, inferred: &[Column]) -> Vec<(usi
     let declared: Vec<ColumnSpec> = promised.iter().map(|c| c.spec.clone()).collect();
     // The index goes through the place as a pointer, because two entries may have equal pointers.
     let place = |index: usize| At::Key(index.to_string());
-    check_contract(&model.name, &declared, inferred, &place)
+    check_contract(
+        &model.name,
+        &declared,
+        inferred,
+        contract.exact,
+        &place,
+    )
         .into_iter()
         .map(|mut problem| {
             let column = match &problem.at {
@@ -140,12 +154,23 @@ fn is_cast(wanted: &SqlType, found: &SqlType) -> bool {
     }
 }
 
-fn cast(model: &str, spec: &ColumnSpec, declared: &str, found: &SqlType, at: At) -> Problem {
+fn cast(
+    model: &str,
+    spec: &ColumnSpec,
+    declared: &str,
+    found: &SqlType,
+    exact: bool,
+    at: At,
+) -> Problem {
+    let then = match exact {
+        true => "the build refuses the model",
+        false => "rows are cast",
+    };
     Problem::new(
         code::CONTRACT_CAST,
         at,
         format!(
-            "the contract of `{model}` declares column `{}` as `{declared}`, the model returns `{found}`: rows are cast here, and dbt refuses",
+            "the contract of `{model}` declares column `{}` as `{declared}`, the model returns `{found}`: {then}",
             spec.name
         ),
     )
@@ -213,7 +238,9 @@ mod tests {
     }
 
     fn codes(declared: &[ColumnSpec], inferred: &[Column]) -> Vec<(&'static str, At)> {
-        check_contract("m", declared, inferred, &|i| At::Pointer(i.to_string()))
+        check_contract("m", declared, inferred, false, &|i| {
+            At::Pointer(i.to_string())
+        })
             .into_iter()
             .map(|p| (p.code, p.at))
             .collect()

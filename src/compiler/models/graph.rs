@@ -168,6 +168,7 @@ pub(super) fn node(db: &dyn Db, file: SourceFile) -> Option<Node> {
             materialized,
             indexes: config.indexes.clone(),
             contract_enforced: config.contract_enforced,
+            contract_exact: config.contract_enforced && is_exact(db, file),
             constraints: constraints(db, file),
             pre_hooks: config.pre_hooks.clone(),
             post_hooks: config.post_hooks.clone(),
@@ -194,6 +195,7 @@ pub(super) fn node(db: &dyn Db, file: SourceFile) -> Option<Node> {
             materialized,
             indexes: config.indexes.clone(),
             contract_enforced: config.contract_enforced,
+            contract_exact: config.contract_enforced && is_exact(db, file),
             constraints: constraints(db, file),
             pre_hooks,
             post_hooks,
@@ -289,4 +291,10 @@ pub(super) fn rendered_snapshot(db: &dyn Db, snapshot: &Snapshot) -> crate::dbt:
         extra: std::collections::BTreeMap::new(),
     };
     crate::dbt::render(&input, &Names { db })
+}
+
+/// Whether the contract is in a configuration, where dbt reads it.
+fn is_exact(db: &dyn Db, file: SourceFile) -> bool {
+    let contract = node_properties(db, file).and_then(|all| all.props.contract.as_ref());
+    contract.is_none_or(|contract| contract.exact)
 }

@@ -8,15 +8,44 @@ use mxcp_artifact::dbt::{ColumnSpec, Constraint, ConstraintKind, Node};
 /// A column as the model's query returns it: name and type.
 pub(crate) type Returned = crate::relations::Column;
 
-/// The `create table` statement, with the columns in declared order.
+/// What is asked of the columns that a model's query returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asks {
+    /// dbt's own form: the same names and types, in any order.
+    All,
+    /// The declared columns are among them, with their types.
+    Types,
+    /// The declared columns are among them; rows are cast.
+    Names,
+}
+
+/// The `create table` statement. A fully declared model gets its columns in declared order; else
+/// the query's order holds, and undeclared columns keep the type the query gives them.
 pub(crate) fn create_table(
     target: &RelationName,
     node: &Node,
     constraints: &[Constraint],
+    returned: &[Returned],
 ) -> Result<String, String> {
+    let ty = |name: &str| {
+        let found = returned.iter().find(|(other, _)| same(name, other));
+        found.map_or("", |(_, ty)| ty)
+    };
+    let all = returned
+        .iter()
+        .all(|(name, _)| declared(node, name).is_some());
     let mut lines = Vec::new();
-    for column in &node.columns {
-        lines.push(column_line(column, constraints)?);
+    if all {
+        for column in &node.columns {
+            let name = &column.name;
+            lines.push(column_line(name, ty(name), Some(column), constraints)?);
+        }
+    } else {
+        for (name, ty) in returned {
+            let column = declared(node, name);
+            let name = column.map_or(name, |column| &column.name);
+            lines.push(column_line(name, ty, column, constraints)?);
+        }
     }
     for constraint in constraints {
         lines.extend(table_line(constraint)?);
@@ -28,14 +57,9 @@ pub(crate) fn create_table(
     ))
 }
 
-/// A query whose result has the declared columns, so that the engine's spelling of their types can be read.
-pub(crate) fn declared_query(node: &Node) -> Result<String, String> {
-    if node.columns.is_empty() {
-        return Err(format!(
-            "the contract of `{}` declares no columns; list them under `columns:`, each with its `data_type`",
-            node.name
-        ));
-    }
+/// A query whose result has the declared types, so that the engine's spelling of them can be read; `None`
+/// when no type is declared.
+pub(crate) fn declared_query(node: &Node, asks: Asks) -> Result<Option<String>, String> {
     let mut casts = Vec::new();
     let mut untyped = Vec::new();
     for column in &node.columns {
@@ -45,42 +69,58 @@ pub(crate) fn declared_query(node: &Node) -> Result<String, String> {
             None => untyped.push(format!("`{}`", column.name)),
         }
     }
-    if !untyped.is_empty() {
+    if asks == Asks::All && node.columns.is_empty() {
+        return Err(format!(
+            "the contract of `{}` declares no columns; list them under `columns:`, each with its `data_type`",
+            node.name
+        ));
+    }
+    if asks == Asks::All && !untyped.is_empty() {
         return Err(format!(
             "the contract of `{}` does not say the type of {}; add `data_type:`",
             node.name,
             untyped.join(", ")
         ));
     }
-    Ok(format!("select {}", casts.join(", ")))
+    Ok((!casts.is_empty()).then(|| format!("select {}", casts.join(", "))))
 }
 
-/// Both lists in the engine's spelling: the same names and types, in any order.
+/// Whether the query keeps the contract. The types are in the engine's spelling in both lists.
 pub(crate) fn check(
     node: &Node,
-    declared: &[Returned],
+    asks: Asks,
+    types: &[Returned],
     returned: &[Returned],
 ) -> Result<(), String> {
-    let find = |name: &str, list: &'_ [Returned]| -> Option<String> {
-        let found = list.iter().find(|(other, _)| other == name);
+    let equal = |left: &str, right: &str| match asks {
+        Asks::All => left == right,
+        Asks::Types | Asks::Names => same(left, right),
+    };
+    let ty = |name: &str, list: &[Returned]| {
+        let found = list.iter().find(|(other, _)| equal(name, other));
         found.map(|(_, ty)| ty.clone())
     };
     let mut wrong: Vec<String> = Vec::new();
-    for (name, want) in declared {
-        match find(name, returned) {
-            None => wrong.push(format!(
-                "`{name}` {want} is declared, and the query does not return it"
-            )),
-            Some(got) if got != *want => {
+    for column in &node.columns {
+        let name = &column.name;
+        let want = ty(name, types);
+        match (ty(name, returned), want) {
+            (None, want) => {
+                let want = want.map(|ty| format!(" {ty}")).unwrap_or_default();
+                wrong.push(format!(
+                    "`{name}`{want} is declared, and the query does not return it"
+                ));
+            }
+            (Some(got), Some(want)) if got != want && asks != Asks::Names => {
                 wrong.push(format!("`{name}` is {got}, declared {want}"));
             }
-            Some(_) => {}
+            _ => {}
         }
     }
-    for (name, ty) in returned {
-        if find(name, declared).is_none() {
-            wrong.push(format!("`{name}` {ty} is returned, and not declared"));
-        }
+    if asks == Asks::All {
+        let known = |name: &str| node.columns.iter().any(|column| column.name == name);
+        let extra = returned.iter().filter(|(name, _)| !known(name));
+        wrong.extend(extra.map(|(name, ty)| format!("`{name}` {ty} is returned, and not declared")));
     }
     if wrong.is_empty() {
         return Ok(());
@@ -96,11 +136,21 @@ fn same(left: &str, right: &str) -> bool {
     left.to_lowercase() == right.to_lowercase()
 }
 
-fn column_line(column: &ColumnSpec, table_constraints: &[Constraint]) -> Result<String, String> {
-    let name = &column.name;
-    let ty = column.data_type.as_deref().unwrap_or_default();
+fn declared<'n>(node: &'n Node, name: &str) -> Option<&'n ColumnSpec> {
+    node.columns.iter().find(|column| same(&column.name, name))
+}
+
+fn column_line(
+    name: &str,
+    returned_type: &str,
+    column: Option<&ColumnSpec>,
+    table_constraints: &[Constraint],
+) -> Result<String, String> {
+    let ty = column
+        .and_then(|column| column.data_type.as_deref())
+        .unwrap_or(returned_type);
     let mut line = format!("{} {ty}", quote_identifier(name));
-    for constraint in &column.constraints {
+    for constraint in column.map_or(&[][..], |column| &column.constraints) {
         line.push(' ');
         line.push_str(&column_constraint(name, constraint)?);
     }
@@ -209,20 +259,47 @@ mod tests {
             columns: vec!["a".into(), "B".into()],
             ..Constraint::of(ConstraintKind::PrimaryKey)
         };
+        let mut returned = vec![
+            ("a".to_owned(), "TIMESTAMP".to_owned()),
+            ("b".to_owned(), "VARCHAR".to_owned()),
+        ];
         let target = RelationName::main("t");
+        let create = |returned: &[Returned]| {
+            create_table(&target, &node, std::slice::from_ref(&key), returned)
+        };
         assert_eq!(
-            create_table(&target, &node, std::slice::from_ref(&key)).as_deref(),
+            create(&returned).as_deref(),
             Ok(
                 "create table \"main\".\"t\" (\n  \"B\" varchar unique,\n  \"a\" date,\n  primary key (\"a\", \"B\")\n)"
             )
         );
+        returned.push(("c".into(), "INTEGER[]".into()));
+        assert_eq!(
+            create(&returned).as_deref(),
+            Ok(
+                "create table \"main\".\"t\" (\n  \"a\" date,\n  \"B\" varchar unique,\n  \"c\" INTEGER[],\n  primary key (\"a\", \"B\")\n)"
+            )
+        );
+        assert_eq!(check(&node, Asks::Names, &[], &returned), Ok(()));
+        let date = [("a".to_owned(), "DATE".to_owned())];
+        let error = check(&node, Asks::Types, &date, &returned);
+        assert!(error.is_err_and(|e| e.contains(": `a` is TIMESTAMP, declared DATE; cast")));
+        let error = check(&node, Asks::All, &date, &returned[2..]);
+        assert!(error.is_err_and(|e| e.contains(
+            ": `B` is declared, and the query does not return it; `a` DATE is declared, and the query does not return it; `c` INTEGER[] is returned, and not declared; cast"
+        )));
     }
 
     #[test]
     fn a_check_without_expression_is_refused() {
         let mut node = model(Materialization::Table, "", "t", &[], "");
         node.columns = vec![declared("a", "date", &[ConstraintKind::Check])];
-        let error = create_table(&RelationName::main("t"), &node, &[]);
+        let error = create_table(
+            &RelationName::main("t"),
+            &node,
+            &[],
+            &[("a".into(), "DATE".into())],
+        );
         assert!(error.is_err_and(|e| e.contains("the column `a` has no `expression`")));
     }
 }

@@ -163,6 +163,7 @@ impl Snapshot<'_> {
             materialized: Materialization::Table,
             indexes: Vec::new(),
             contract_enforced: false,
+            contract_exact: false,
             constraints: Vec::new(),
             pre_hooks: Vec::new(),
             post_hooks: Vec::new(),

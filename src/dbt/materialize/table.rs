@@ -5,6 +5,7 @@ use mxcp_artifact::catalog::quote_identifier;
 use mxcp_artifact::dbt::{ConstraintKind, Index, ModelSpec};
 use mxcp_artifact::{RelationKind, RelationName};
 
+use super::contract::{Asks, Returned};
 use super::{Built, beside, contract};
 use crate::database::Failure;
 use crate::job::Job;
@@ -52,9 +53,13 @@ pub(crate) fn create_table_as(
 ) -> Result<u64, Failure> {
     header(job)?;
     let rows = if model.contract_enforced {
-        keep_contract(job, sql)?;
-        let create =
-            contract::create_table(name, job.node, &model.constraints).map_err(Failure::new)?;
+        let asks = match model.contract_exact {
+            true => Asks::All,
+            false => Asks::Names,
+        };
+        let returned = keep_contract(job, sql, asks)?;
+        let create = contract::create_table(name, job.node, &model.constraints, &returned)
+            .map_err(Failure::new)?;
         job.execute(&create)?;
         job.connection.execute(
             &format!(
@@ -70,12 +75,15 @@ pub(crate) fn create_table_as(
     Ok(u64::try_from(rows).unwrap_or(u64::MAX))
 }
 
-/// The query returns what its model's contract declares.
-fn keep_contract(job: &Job<'_>, sql: &str) -> Result<(), Failure> {
+/// The query returns what its model's contract declares; what it returns.
+fn keep_contract(job: &Job<'_>, sql: &str, asks: Asks) -> Result<Vec<Returned>, Failure> {
     let returned = describe(job.connection, sql)?;
-    let declared = contract::declared_query(job.node).map_err(Failure::new)?;
-    let declared = describe(job.connection, &declared)?;
-    contract::check(job.node, &declared, &returned).map_err(Failure::new)
+    let types = match contract::declared_query(job.node, asks).map_err(Failure::new)? {
+        Some(query) => describe(job.connection, &query)?,
+        None => Vec::new(),
+    };
+    contract::check(job.node, asks, &types, &returned).map_err(Failure::new)?;
+    Ok(returned)
 }
 
 /// `sql_header`: statements that go before the one that makes the relation.
@@ -109,7 +117,11 @@ pub(super) fn view(
     header(job)?;
     let sql = &job.sql;
     if model.contract_enforced {
-        keep_contract(job, sql)?;
+        let asks = match model.contract_exact {
+            true => Asks::All,
+            false => Asks::Types,
+        };
+        keep_contract(job, sql, asks)?;
     }
     job.run.relations.drop(job.connection, target)?;
     job.execute(&format!("create view {} as ({sql}\n)", target.quoted()))?;

@@ -264,6 +264,7 @@ fn contracted() -> DbtGraph {
     ];
     let spec = model_spec(&mut node);
     spec.contract_enforced = true;
+    spec.contract_exact = true;
     spec.constraints = vec![Constraint {
         expression: Some("price < 100".into()),
         ..Constraint::of(ConstraintKind::Check)
