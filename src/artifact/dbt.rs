@@ -113,6 +113,10 @@ pub enum SnapshotStrategy {
     Check {
         columns: Vec<String>,
     },
+    /// A macro of the project, `snapshot_<name>_strategy`, says what has changed.
+    Custom {
+        name: String,
+    },
 }
 
 #[derive(

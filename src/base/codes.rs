@@ -154,6 +154,7 @@ codes! {
     MX0431 = 431 Error "unit test of an unknown node";
     MX0432 = 432 Error "reference to a private model";
     MX0433 = 433 Error "microbatch model lacks a setting";
+    MX0434 = 434 Warning "plugin that is not run here";
     MX0501 = 501 Error "Python function not found";
     MX0502 = 502 Error "Python syntax";
     MX0503 = 503 Error "inline Python is not supported";

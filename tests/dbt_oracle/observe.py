@@ -114,6 +114,7 @@ def artifacts(root: pathlib.Path) -> dict:
             nodes[name] = plain(root, {
                 **{key: node.get(key) for key in NODE},
                 "depends_on": sorted((node.get("depends_on") or {}).get("nodes", [])),
+                "macros": sorted((node.get("depends_on") or {}).get("macros") or []),
                 "tags": sorted(node.get("tags") or []),
                 "columns": {n: (c.get("data_type"), c.get("description"), sorted(c.get("tags") or []), c.get("meta")) for n, c in (node.get("columns") or {}).items()},
                 "config": {k: config.get(k) for k in CONFIG} | {"hooks": [[h["sql"] for h in config.get(k) or [] if isinstance(h, dict)] for k in ("pre-hook", "post-hook")], "contract": (config.get("contract") or {}).get("enforced")},

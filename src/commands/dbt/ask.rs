@@ -165,7 +165,7 @@ fn compiled_hooks(
     log: &Log,
 ) -> Result<Vec<mxcp_dbt::NodeResult>, String> {
     let asked = &options.selection;
-    if !asked.select.is_empty() || !asked.exclude.is_empty() || asked.selector.is_some() {
+    if !asked.select.is_empty() || asked.selector.is_some() {
         return Ok(Vec::new());
     }
     let hooks = opened.graph().hooks().into_iter();

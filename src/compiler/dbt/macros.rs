@@ -333,11 +333,11 @@ impl MacroSet {
             let own = name.strip_prefix("dbt.").unwrap_or(&name);
             match name.split_once('.') {
                 Some((owner, name)) if self.contains(owner, name) => {
-                    add(format!("macro.{owner}.{name}"));
+                    add(super::global::macro_id(owner, name));
                 }
                 None if self.visible(package, &name).is_some() => {
                     let owner = self.visible(package, &name).unwrap_or(DBT);
-                    add(format!("macro.{owner}.{name}"));
+                    add(super::global::macro_id(owner, &name));
                 }
                 _ if super::builtin::is_known(own) => add(format!("macro.dbt.{own}")),
                 _ => {}

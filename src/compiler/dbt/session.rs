@@ -152,7 +152,8 @@ impl Session {
     pub(super) fn calls(&self, package: &str, name: &str) {
         let mut log = self.log();
         if log.depth == 0 {
-            log.macros.insert(format!("macro.{package}.{name}"));
+            let id = super::global::macro_id(package, name);
+            log.macros.insert(id);
         }
     }
 

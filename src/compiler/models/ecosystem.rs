@@ -143,6 +143,13 @@ pub fn ecosystem(db: &dyn Db) -> Ecosystem {
         }
     }
     found.called.extend(called_by_tests(db));
+    for (when, hooks) in [("start", &def.on_run_start), ("end", &def.on_run_end)] {
+        for (i, sql) in hooks.iter().enumerate() {
+            let id = format!("operation.{0}.{0}-on-run-{when}-{i}", def.name);
+            let macros = macro_set(db).calls_of(&def.name, sql);
+            found.called.insert(id, macros);
+        }
+    }
     for file in nodes(db).iter().chain(analysis_files(db)) {
         let macros = match document_kind(db, *file) {
             DocumentKind::DbtSeed => continue,

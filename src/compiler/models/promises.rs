@@ -25,6 +25,7 @@ const CHOICES: [(&str, &[&str]); 2] = [
 
 pub(super) fn check_choices(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
     check_microbatch(db, file, findings);
+    check_plugin(db, file, findings);
     let config = &node_config(db, file).0;
     for (key, allowed) in CHOICES {
         let Some(Json::String(value)) = config.raw.get(key) else {
@@ -43,6 +44,25 @@ pub(super) fn check_choices(db: &dyn Db, file: SourceFile, findings: &mut Vec<Fi
                 ),
             );
         }
+    }
+}
+
+/// Plugins of dbt-duckdb are Python modules of dbt's own process.
+fn check_plugin(db: &dyn Db, file: SourceFile, findings: &mut Vec<Finding>) {
+    if let Some(plugin) = node_config(db, file)
+        .0
+        .raw
+        .get("plugin")
+        .and_then(Json::as_str)
+    {
+        findings.push(
+            Finding::new(
+                codes::MX0434,
+                format!("the plugin `{plugin}` of dbt-duckdb is not run here"),
+                config_anchor(db, file, "plugin", None),
+            )
+            .help("write a format of the database, such as `parquet` or `csv`, or run dbt itself with `--engine dbt-core`"),
+        );
     }
 }
 

@@ -67,7 +67,7 @@ pub(super) fn semantic_nodes(db: &dyn Db) -> Vec<Exposure> {
                 let own = format!("metric.{}.{name}", model.package);
                 known.entry(name).or_insert_with(|| own.clone());
                 let entry = json!({
-                    "name": name, "label": measure.get("label").cloned().unwrap_or_else(|| name.into()),
+                    "name": name, "description": format!("Metric created from measure {name}"), "label": measure.get("label").cloned().unwrap_or_else(|| name.into()),
                     "type": "simple", "type_params": {"measure": name, "expr": name},
                 });
                 let made = Entry {
@@ -188,7 +188,10 @@ fn node(
     fqn.push(of.name.to_owned());
     let mut details: Map<String, Json> = details.as_object().cloned().unwrap_or_default();
     let description = of.entry.get("description").and_then(Json::as_str);
-    let description = description.map(|text| described(db, path, text));
+    let mut description = description.map(|text| described(db, path, text));
+    if kind == "metric" {
+        description = Some(description.unwrap_or_default());
+    }
     details.insert("description".to_owned(), json!(description));
     details.insert("label".to_owned(), text(of.entry, "label"));
     let tags = of.entry.get("config").and_then(|config| config.get("tags"));

@@ -41,6 +41,7 @@ pub fn check_snapshot_columns(db: &dyn Db, findings: &mut Vec<Finding>) {
         named.extend(spec.unique_key.iter().map(|key| ("unique_key", &**key)));
         match &spec.strategy {
             SnapshotStrategy::Timestamp { updated_at } => named.push(("updated_at", updated_at)),
+            SnapshotStrategy::Custom { .. } => {}
             SnapshotStrategy::Check { columns } => {
                 named.extend(columns.iter().map(|name| ("check_cols", &**name)));
             }

@@ -7,7 +7,7 @@ use mxcp_artifact::dbt::{HardDeletes, SnapshotSpec, SnapshotStrategy};
 use mxcp_base::{FileSet, SourceFile, paths};
 use serde_json::{Map, Value as Json};
 
-use super::index::{dbt_project, properties, property_files};
+use super::index::{dbt_project, macro_set, properties, property_files};
 use super::node::{parsed_config_of, yaml_context_of};
 use super::packages::{package_name, project_of};
 use crate::Db;
@@ -188,9 +188,9 @@ fn lower(
     }
     Some(Snapshot {
         name: name.to_owned(),
+        spec: spec(db, &package, &config),
         package,
         file,
-        spec: spec(&config),
         text,
         fqn,
         relation,
@@ -199,7 +199,7 @@ fn lower(
     })
 }
 
-fn spec(config: &ModelConfig) -> Result<SnapshotSpec, String> {
+fn spec(db: &dyn Db, package: &str, config: &ModelConfig) -> Result<SnapshotSpec, String> {
     let raw = &config.raw;
     let text = |key: &str| {
         raw.get(key)
@@ -226,7 +226,17 @@ fn spec(config: &ModelConfig) -> Result<SnapshotSpec, String> {
                 columns: list("check_cols"),
             },
         },
-        Some(other) => return Err(format!("there is no snapshot strategy `{other}`")),
+        Some(other) => {
+            let name = format!("snapshot_{other}_strategy");
+            if !macro_set(db).callable(package, &name) {
+                return Err(format!(
+                    "there is no snapshot strategy `{other}`, and no macro `{name}`"
+                ));
+            }
+            SnapshotStrategy::Custom {
+                name: other.to_owned(),
+            }
+        }
         None => return Err("a snapshot needs a `strategy`, `timestamp` or `check`".to_owned()),
     };
     let unique_key = list("unique_key");

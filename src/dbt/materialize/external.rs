@@ -60,6 +60,11 @@ struct File {
 
 impl File {
     fn new(job: &Job<'_>, target: &RelationName) -> Result<Self, Failure> {
+        if let Some(plugin) = job.text("plugin") {
+            return Err(Failure::new(format!(
+                "the plugin `{plugin}` of dbt-duckdb is not run here; write a format of the database, such as `parquet`, or run dbt itself with `--engine dbt-core`"
+            )));
+        }
         let mut options = match job.config.get("options") {
             None | Some(Value::Null) => Map::new(),
             Some(Value::Object(options)) => options.clone(),

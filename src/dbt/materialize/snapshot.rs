@@ -1,5 +1,7 @@
 //! Snapshots: a table that keeps every version of a row with the time it was valid.
 
+use std::collections::BTreeMap;
+
 use duckdb::Connection;
 use mxcp_artifact::catalog::quote_identifier;
 use mxcp_artifact::dbt::{
@@ -8,12 +10,15 @@ use mxcp_artifact::dbt::{
 use mxcp_artifact::dbt_live::RunFacts;
 use mxcp_artifact::{RelationKind, RelationName};
 
+use serde_json::{Value, json};
+
 use super::incremental::Temporary;
 use super::{create_table_as, hide_temporary_name};
 use crate::database::Failure;
 use crate::job::{Job, Run};
 use crate::relations::{Column, columns_of, describe, quoted_list};
 use crate::result::Outcome;
+use crate::warehouse::Live;
 
 pub(crate) fn build(
     run: &Run<'_>,
@@ -45,9 +50,16 @@ pub(crate) fn build(
             node.name
         )));
     }
+    let custom = match &spec.strategy {
+        SnapshotStrategy::Custom { name } => {
+            Some(Custom::ask(run, &job, name, kind.is_some(), facts)?)
+        }
+        _ => None,
+    };
     let snapshot = Snapshot {
         job: &job,
         spec,
+        custom,
         target,
         names: Names::new(spec),
     };
@@ -61,6 +73,50 @@ pub(crate) fn build(
     .map_err(|failure| hide_temporary_name(failure, target).of(&job.sql))?;
     run.relations.set(target, RelationKind::Table);
     Ok(Outcome::built("OK".to_owned(), None).compiled(&job.sql))
+}
+
+/// The expressions that a project's own strategy answers with.
+struct Custom {
+    updated_at: String,
+    row_changed: String,
+    scd_id: String,
+}
+
+impl Custom {
+    fn ask(
+        run: &Run<'_>,
+        job: &Job<'_>,
+        name: &str,
+        exists: bool,
+        facts: &RunFacts,
+    ) -> Result<Self, Failure> {
+        let name = format!("snapshot_{name}_strategy");
+        let Some(templates) = run.helpers.templates else {
+            return Err(Failure::new(format!("this command cannot call `{name}`")));
+        };
+        let node = job.node;
+        let arguments: BTreeMap<String, Value> = [
+            ("node", json!(node)),
+            ("snapshotted_rel", "snapshotted_data".into()),
+            ("current_rel", "source_data".into()),
+            ("model_config", json!(node.config)),
+            ("target_exists", exists.into()),
+        ]
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect();
+        let said = Live::new(job.connection, run.note)
+            .transaction(|live| templates.call_macro(&name, &arguments, facts, live))?;
+        let part = |key: &str| match said.get(key).and_then(Value::as_str) {
+            Some(text) => Ok(text.trim().to_owned()),
+            None => Err(Failure::new(format!("`{name}` returns no `{key}`"))),
+        };
+        Ok(Self {
+            updated_at: part("updated_at")?,
+            row_changed: part("row_changed")?,
+            scd_id: part("scd_id")?,
+        })
+    }
 }
 
 /// The columns that a snapshot adds.
@@ -95,15 +151,19 @@ const NOW: &str = "now()::timestamp";
 struct Snapshot<'a> {
     job: &'a Job<'a>,
     spec: &'a SnapshotSpec,
+    custom: Option<Custom>,
     target: &'a RelationName,
     names: Names,
 }
 
 impl Snapshot<'_> {
     fn updated_at(&self) -> &str {
+        if let Some(custom) = &self.custom {
+            return &custom.updated_at;
+        }
         match &self.spec.strategy {
             SnapshotStrategy::Timestamp { updated_at } => updated_at,
-            SnapshotStrategy::Check { .. } => self
+            SnapshotStrategy::Check { .. } | SnapshotStrategy::Custom { .. } => self
                 .job
                 .text("updated_at")
                 .filter(|text| !text.is_empty())
@@ -120,6 +180,9 @@ impl Snapshot<'_> {
     }
 
     fn row_id(&self) -> String {
+        if let Some(custom) = &self.custom {
+            return custom.scd_id.clone();
+        }
         let mut arguments: Vec<&str> = self.spec.unique_key.iter().map(String::as_str).collect();
         arguments.push(self.updated_at());
         self.scd_id(&arguments)
@@ -250,7 +313,11 @@ impl Snapshot<'_> {
     }
 
     fn row_changed(&self, old: &[Column]) -> Result<String, Failure> {
+        if let Some(custom) = &self.custom {
+            return Ok(custom.row_changed.clone());
+        }
         let columns = match &self.spec.strategy {
+            SnapshotStrategy::Custom { .. } => Vec::new(),
             SnapshotStrategy::Timestamp { updated_at } => {
                 return Ok(format!(
                     "(snapshotted_data.{} < source_data.{updated_at})",

@@ -144,24 +144,24 @@ pub(crate) fn create_all_indexes(
     indexes: &[Index],
     target: &RelationName,
 ) -> Result<(), Failure> {
-    let mut made: Vec<&Index> = Vec::new();
-    for index in indexes {
-        // Said twice is made once.
-        if !made.contains(&index) {
-            job.execute(&create_index(target, index))?;
-            made.push(index);
-        }
+    for (i, index) in indexes.iter().enumerate() {
+        // The same index may be asked for twice.
+        let before = indexes.iter().take(i).filter(|other| *other == index);
+        job.execute(&create_index(target, index, before.count()))?;
     }
     Ok(())
 }
 
 /// Index names are unique within a schema, and the same from run to run.
-fn create_index(target: &RelationName, index: &Index) -> String {
+fn create_index(target: &RelationName, index: &Index, twin: usize) -> String {
     let columns: Vec<String> = index.columns.iter().map(|c| index_column(c)).collect();
     let mut name = format!("{}__{}", target.name, index.columns.join("_"));
     name.retain(|c| c.is_alphanumeric() || c == '_');
     if index.unique {
         name.push_str("__unique");
+    }
+    if twin > 0 {
+        name.push_str(&format!("__{twin}"));
     }
     format!(
         "create {}index {} on {} ({})",
