@@ -317,10 +317,7 @@ def main() -> int:
     if "release" in mxcp.parts:
         profile = "release profile"
     else:
-        profile = (
-            "dev profile: dependencies are optimised, mxcp itself is not;\n"
-            "give a release binary for figures to compare with anything else"
-        )
+        profile = "dev profile; mxcp itself is optimised as `make bench` builds it"
     load = os.getloadavg()[0]
     print(f"median of {args.runs}; {os.cpu_count()} cores, load average {load:.1f} at the start")
     print(profile, flush=True)
