@@ -1,8 +1,8 @@
 //! The values that a client is offered for an argument: those that are declared, or those of the query
 //! that the compiler made for it.
 //!
-//! Nothing is offered that the caller could not use: each value is decided on by the input policies of the
-//! endpoint, with the arguments given so far. A condition about one that is missing denies.
+//! Of the database nothing is offered that the caller could not use: each value is decided on by the input
+//! policies of the endpoint, with the arguments given so far. A condition about one that is missing denies.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -186,6 +186,11 @@ impl Runtime {
         let all = values.len() == found;
         let more = values.len() > MOST || total > found;
         values.truncate(MOST);
+        if values.is_empty()
+            && let Some(own) = parameter(asked, &typing.name)
+        {
+            return Ok(examples(&artifact.manifest.endpoints, asked, own, typing));
+        }
         Ok(Offered {
             values,
             total: all.then_some(total),

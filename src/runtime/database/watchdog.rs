@@ -18,8 +18,8 @@ const TOO_LARGE: u8 = 3;
 /// What one statement may make beyond the engine's own limit, its result in all its forms included.
 const ROOM: u64 = 512 << 20;
 
-/// How long the process is kept from growing at a time.
-const REFUSAL: Duration = Duration::from_millis(200);
+/// How long statements that were stopped get to end before they are looked at again.
+const ENDING: Duration = Duration::from_millis(200);
 
 /// A statement in progress.
 #[derive(Debug)]
@@ -224,7 +224,6 @@ impl Shared {
 impl Shared {
     // Nobody can tell which statement it is, and there is no time to find out.
     fn shrink<'a>(&'a self, queue: MutexGuard<'a, Queue>, most: u64) -> MutexGuard<'a, Queue> {
-        let refusing = memory::Refusing::begin();
         let jobs: Vec<Arc<Job>> = queue.deadlines.values().cloned().collect();
         drop(queue);
         let stopped = jobs.iter().filter(|job| job.stop(TOO_LARGE)).count();
@@ -235,14 +234,13 @@ impl Shared {
                 "statements are stopped: the process takes too much memory"
             );
         }
-        let until = Instant::now() + REFUSAL;
+        let until = Instant::now() + ENDING;
         while Instant::now() < until
             && memory::resident().is_some_and(|held| held > most)
             && !lock(&self.queue).deadlines.is_empty()
         {
             std::thread::sleep(memory::LOOK);
         }
-        drop(refusing);
         crate::memory::trim();
         lock(&self.queue)
     }
