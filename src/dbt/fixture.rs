@@ -60,7 +60,7 @@ pub(crate) fn model(
         materialized,
         indexes: Vec::new(),
         contract_enforced: false,
-            contract_exact: false,
+        contract_exact: false,
         constraints: Vec::new(),
         pre_hooks: Vec::new(),
         post_hooks: Vec::new(),

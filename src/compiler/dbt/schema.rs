@@ -47,7 +47,14 @@ pub fn check_contract(
         };
         let wanted = SqlType::parse(declared_type);
         if accepts(&wanted, &found.ty) && is_cast(&wanted, &found.ty) {
-            problems.push(cast(model, spec, declared_type, &found.ty, exact, place(index)));
+            problems.push(cast(
+                model,
+                spec,
+                declared_type,
+                &found.ty,
+                exact,
+                place(index),
+            ));
         } else if !accepts(&wanted, &found.ty) {
             problems.push(
                 Problem::new(
@@ -71,7 +78,10 @@ pub fn check_contract(
             .iter()
             .any(|spec| spec.name.eq_ignore_ascii_case(&column.name));
         if !known {
-            let what = format!("column `{}` of `{model}` is not in its contract", column.name);
+            let what = format!(
+                "column `{}` of `{model}` is not in its contract",
+                column.name
+            );
             let extra = |rest: String| {
                 Problem::new(
                     code::CONTRACT_COLUMN_EXTRA,
@@ -82,7 +92,10 @@ pub fn check_contract(
             problems.push(match exact {
                 true => extra("the build refuses the model".into())
                     .mild()
-                    .help(format!("declare it as `{}`, or do not select it", column.ty)),
+                    .help(format!(
+                        "declare it as `{}`, or do not select it",
+                        column.ty
+                    )),
                 false => extra(format!("it keeps its inferred type `{}`", column.ty)),
             });
         }
@@ -107,13 +120,7 @@ pub fn check_model_contract(model: &ModelProps, inferred: &[Column]) -> Vec<(usi
     let declared: Vec<ColumnSpec> = promised.iter().map(|c| c.spec.clone()).collect();
     // The index goes through the place as a pointer, because two entries may have equal pointers.
     let place = |index: usize| At::Key(index.to_string());
-    check_contract(
-        &model.name,
-        &declared,
-        inferred,
-        contract.exact,
-        &place,
-    )
+    check_contract(&model.name, &declared, inferred, contract.exact, &place)
         .into_iter()
         .map(|mut problem| {
             let column = match &problem.at {
@@ -241,9 +248,9 @@ mod tests {
         check_contract("m", declared, inferred, false, &|i| {
             At::Pointer(i.to_string())
         })
-            .into_iter()
-            .map(|p| (p.code, p.at))
-            .collect()
+        .into_iter()
+        .map(|p| (p.code, p.at))
+        .collect()
     }
 
     #[test]

@@ -83,8 +83,9 @@ pub fn ecosystem(db: &dyn Db) -> Ecosystem {
     let Some(project) = dbt_project(db) else {
         return Ecosystem::default();
     };
+    let def = &project.def;
     let mut found = Ecosystem {
-        project: project.def.name.clone(),
+        project: def.name.clone(),
         plain: super::node::target(db).plain,
         ..Ecosystem::default()
     };

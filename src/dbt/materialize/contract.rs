@@ -120,7 +120,8 @@ pub(crate) fn check(
     if asks == Asks::All {
         let known = |name: &str| node.columns.iter().any(|column| column.name == name);
         let extra = returned.iter().filter(|(name, _)| !known(name));
-        wrong.extend(extra.map(|(name, ty)| format!("`{name}` {ty} is returned, and not declared")));
+        wrong
+            .extend(extra.map(|(name, ty)| format!("`{name}` {ty} is returned, and not declared")));
     }
     if wrong.is_empty() {
         return Ok(());

@@ -47,7 +47,7 @@ impl Writer<'_> {
                     "sources": [],
                     "metrics": [],
                     "functions": [],
-                    "depends_on": {"macros": self.opened.ecosystem.called.get(&id), "nodes": []},
+                    "depends_on": {"macros": self.opened.ecosystem().called.get(&id), "nodes": []},
                     "compiled_path": null,
                     "contract": {"enforced": false, "alias_types": true, "checksum": null},
                     "index": i,
