@@ -8,8 +8,8 @@ MXCP = $(CARGO_TARGET_DIR)/debug/mxcp
 endif
 
 # The dev profile leaves our own crates as they are, because tests compile more often than they run. What
-# is measured is what users run, so benchmarks compile these again, optimised, beside the others: the
-# dependencies stay as they are, and a plain build finds its own crates where it left them.
+# is measured is what users run, so benchmarks compile these again, optimised. The dependencies stay as
+# they are. It takes minutes, and so does the way back: crates with a build script compile anew each time.
 OWN = mxcp $(addprefix mxcp_,base syntax artifact catalog compiler dbt ide lsp python runtime values)
 OPTIMISED = $(foreach crate,$(OWN),--config 'profile.dev.package.$(crate).opt-level=2')
 
