@@ -210,11 +210,15 @@ fn unless_null(condition: Expr, parameter: &str) -> Option<Expr> {
     if used.iter().any(|name| name.eq_ignore_ascii_case(parameter)) {
         return None;
     }
+    let condition = Expr::Nested(Box::new(condition));
+    if used.is_empty() {
+        return Some(condition);
+    }
     let nulls = used.into_iter().map(|name| {
         let placeholder = Value::Placeholder(format!("${name}"));
         Expr::IsNull(Box::new(Expr::value(placeholder)))
     });
-    let all = nulls.chain([Expr::Nested(Box::new(condition))]);
+    let all = nulls.chain([condition]);
     let any = all.reduce(|left, right| Expr::BinaryOp {
         left: Box::new(left),
         op: BinaryOperator::Or,
