@@ -130,7 +130,7 @@ fn choices_are_the_values_of_what_a_parameter_is_compared_with() {
         "SELECT DISTINCT region FROM t WHERE ($since IS NULL OR (placed >= $since))"
     );
     assert_eq!(
-        some("FROM t WHERE $Region = region"),
+        some("SELECT * FROM t WHERE $Region = region"),
         "SELECT DISTINCT region FROM t"
     );
     for text in [
