@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use mxcp_artifact::RelationName;
 use mxcp_artifact::dbt::{DbtGraph, NodeKind, NodeSpec};
 use petgraph::Direction;
 use petgraph::algo::{tarjan_scc, toposort};
@@ -102,10 +103,41 @@ impl<'g> Dag<'g> {
                     .update_edge(NodeIndex::new(test), NodeIndex::new(i), ());
             }
         }
+        self.put_after_makers();
         if let Some(order) = sorted(&self.edges) {
             self.order = order;
         }
         self
+    }
+
+    /// A test of a source waits for the node that makes the same relation, such as the seed that stands
+    /// in for the loaded table. dbt leaves to chance which of them comes first.
+    fn put_after_makers(&mut self) {
+        let makers: BTreeMap<&RelationName, usize> = self
+            .resources
+            .iter()
+            .enumerate()
+            .filter(|(_, resource)| resource.node().is_some() && !resource.is_test())
+            .filter_map(|(i, resource)| Some((resource.relation()?, i)))
+            .collect();
+        for source in 0..self.resources.len() {
+            let Resource::Source(read) = self.resources[source] else {
+                continue;
+            };
+            let Some(&maker) = makers.get(&read.relation) else {
+                continue;
+            };
+            let tests: Vec<usize> = self
+                .children(source)
+                .filter(|&i| self.resources[i].is_test())
+                .collect();
+            for test in tests {
+                if !self.descendants(test).contains(&maker) {
+                    self.edges
+                        .update_edge(NodeIndex::new(maker), NodeIndex::new(test), ());
+                }
+            }
+        }
     }
 
     fn is_unit_test_of(&self, unit: usize, model: usize) -> bool {

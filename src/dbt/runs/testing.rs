@@ -234,6 +234,43 @@ fn statements_around_a_run_are_results_too() {
     assert_eq!(project.value::<i64>("select sum(n)::bigint from log"), 3);
 }
 
+fn source(name: &str) -> Source {
+    Source {
+        unique_id: format!("source.shop.crm.{name}"),
+        source: "crm".into(),
+        name: name.into(),
+        package: "shop".into(),
+        path: "models/sources.yml".into(),
+        fqn: vec!["shop".into(), "crm".into(), name.into()],
+        relation: RelationName::main(name),
+        tags: Vec::new(),
+        description: None,
+        columns: Vec::new(),
+        meta: std::collections::BTreeMap::new(),
+        freshness: None,
+        location: None,
+        details: Default::default(),
+    }
+}
+
+#[test]
+fn a_test_of_a_source_waits_for_what_makes_its_table() {
+    let project = Project::new();
+    let mut graph = shop();
+    graph.sources.push(source("customers"));
+    let sql = "select * from \"main\".\"customers\" where customer_id is null";
+    graph.nodes.push(data_test(
+        "models/sources.yml",
+        "a_source_test",
+        None,
+        &["source.shop.crm.customers"],
+        sql,
+    ));
+    graph.nodes.sort_by(|a, b| a.unique_id.cmp(&b.unique_id));
+    let summary = project.run(&graph, Command::Build);
+    assert!(statuses(&summary).contains(&("a_source_test", Status::Pass)));
+}
+
 #[test]
 fn sources_tell_how_old_they_are() {
     let project = Project::new();
@@ -251,25 +288,13 @@ fn sources_tell_how_old_they_are() {
         ("broken", "''", "varchar"),
     ] {
         graph.sources.push(Source {
-            unique_id: format!("source.shop.crm.{name}"),
-            source: "crm".into(),
-            name: name.into(),
-            package: "shop".into(),
-            path: "models/sources.yml".into(),
-            fqn: vec!["shop".into(), "crm".into(), name.into()],
-            relation: RelationName::main(name),
-            tags: Vec::new(),
-            description: None,
-            columns: Vec::new(),
-            meta: std::collections::BTreeMap::new(),
             freshness: Some(Freshness {
                 loaded_at_query: Some(format!("select cast({at} as {zone})")),
                 warn_after: age(1, "hour"),
                 error_after: age(1, "day"),
                 ..Freshness::default()
             }),
-            location: None,
-            details: Default::default(),
+            ..source(name)
         });
     }
     let summary =
