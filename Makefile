@@ -11,7 +11,7 @@ endif
 # is measured is what users run, so benchmarks compile these again, optimised. The dependencies stay as
 # they are. It takes minutes, and so does the way back: crates with a build script compile anew each time.
 OWN = mxcp $(addprefix mxcp_,base syntax artifact catalog compiler dbt ide lsp python runtime values)
-OPTIMISED = $(foreach crate,$(OWN),--config 'profile.dev.package.$(crate).opt-level=2')
+OPTIMISED = $(foreach crate,$(OWN),--config 'profile.dev.package.$(crate).opt-level=1')
 
 TOOLBOX = target/toolbox/node_modules/@toolbox-sdk/server-linux-x64/bin/toolbox
 
