@@ -8,24 +8,22 @@ MXCP = $(CARGO_TARGET_DIR)/debug/mxcp
 endif
 
 # The dev profile leaves most of our own crates unoptimised, because tests compile more often than they run.
-# What is measured should be near what users run, so benchmarks compile these again, optimised; everything
+# `make bench OPTIMISED=1` and its like compile these again, which is nearer to what users run; everything
 # else stays as it is. It takes minutes, and so does the way back.
-OWN = mxcp $(addprefix mxcp_,catalog compiler dbt ide lsp)
-OPTIMISED = $(foreach crate,$(OWN),--config 'profile.dev.package.$(crate).opt-level=1')
+ifdef OPTIMISED
+FLAGS = $(foreach crate,mxcp $(addprefix mxcp_,catalog compiler dbt ide lsp),--config 'profile.dev.package.$(crate).opt-level=1')
+endif
 
 TOOLBOX = target/toolbox/node_modules/@toolbox-sdk/server-linux-x64/bin/toolbox
 
-.PHONY: setup build optimised demo test differential corpus agreement hostile conformance chaos abuse clients dbt-oracle dbt-killed vscode vscode-host editors soak lint fmt bench bench-edit bench-watch bench-dbt bench-serve clean
+.PHONY: setup build demo test differential corpus agreement hostile conformance chaos abuse clients dbt-oracle dbt-killed vscode vscode-host editors soak lint fmt bench bench-edit bench-watch bench-dbt bench-serve clean
 
 ## Python with a shared libpython, the virtual environment, the prebuilt DuckDB library
 setup:
 	@PYTHON="$(PYTHON)" bash .setup/setup.sh
 
 build: setup
-	@$(CARGO) build --locked
-
-optimised: setup
-	@$(CARGO) build --locked $(OPTIMISED)
+	@$(CARGO) build --locked $(FLAGS)
 
 ## Build the dbt layer of fixtures/customer_360, check it, test it, call a tool, show a mistake
 demo: build
@@ -101,14 +99,14 @@ clients: build
 	@.venv/bin/python tests/clients/run.py $(MXCP) target/clients
 
 ## Times of checking and building, on projects of growing size
-bench: optimised
-	@edits=$$($(CARGO) test --locked --workspace $(OPTIMISED) --test edits --no-run --message-format=json 2>/dev/null \
+bench: build
+	@edits=$$($(CARGO) test --locked --workspace $(FLAGS) --test edits --no-run --message-format=json 2>/dev/null \
 	  | .venv/bin/python -c 'import json, sys; print([m["executable"] for m in map(json.loads, sys.stdin) if m.get("executable") and m["target"]["name"] == "edits"][-1])') \
 	&& LD_LIBRARY_PATH=$(CURDIR)/.duckdb .venv/bin/python .setup/bench.py $(MXCP) --edits "$$edits" $(BENCH)
 
 ## Times of edits in an open editor, over stdio, with the queries that ran again beside them
-bench-edit: optimised
-	@edits=$$($(CARGO) test --locked --workspace $(OPTIMISED) --test edits --no-run --message-format=json 2>/dev/null \
+bench-edit: build
+	@edits=$$($(CARGO) test --locked --workspace $(FLAGS) --test edits --no-run --message-format=json 2>/dev/null \
 	  | .venv/bin/python -c 'import json, sys; print([m["executable"] for m in map(json.loads, sys.stdin) if m.get("executable") and m["target"]["name"] == "edits"][-1])') \
 	&& LD_LIBRARY_PATH=$(CURDIR)/.duckdb .venv/bin/python .setup/bench_edit.py $(MXCP) --edits "$$edits" $(BENCH)
 
@@ -117,19 +115,19 @@ soak: build
 	@.venv/bin/python tests/lsp_soak/run.py $(MXCP) $(SOAK)
 
 ## Times of `validate --watch`, from a written file to its result
-bench-watch: optimised
+bench-watch: build
 	@.venv/bin/python .setup/bench_watch.py $(MXCP) $(BENCH)
 
 ## Times of the dbt layer beside those of dbt, on the same projects in the same run
-bench-dbt: optimised
+bench-dbt: build
 	@bash .setup/dbt.sh
 	@VIRTUAL_ENV=$(CURDIR)/.venv .dbt/bin/python .setup/bench_dbt.py $(MXCP) .dbt/bin/dbt $(BENCH)
 
 ## Calls of one tool: a bare handler, mxcp, the Python product, MCP Toolbox; with npm, the latter is fetched
-bench-serve: optimised
+bench-serve: build
 	@bash .setup/reference.sh
 	@[ -x $(TOOLBOX) ] || npm install --silent --no-audit --no-fund --prefix target/toolbox @toolbox-sdk/server@1.12.0 || true
-	@load=$$($(CARGO) test --locked --workspace $(OPTIMISED) --test load --no-run --message-format=json 2>/dev/null \
+	@load=$$($(CARGO) test --locked --workspace $(FLAGS) --test load --no-run --message-format=json 2>/dev/null \
 	  | .venv/bin/python -c 'import json, sys; print([m["executable"] for m in map(json.loads, sys.stdin) if m.get("executable") and m["target"]["name"] == "load"][-1])') \
 	&& LD_LIBRARY_PATH=$(CURDIR)/.duckdb .venv/bin/python .setup/bench_serve.py $(MXCP) "$$load" --reference .reference/bin/mxcp --toolbox $(TOOLBOX) $(BENCH)
 

@@ -317,7 +317,7 @@ def main() -> int:
     if "release" in mxcp.parts:
         profile = "release profile"
     else:
-        profile = "dev profile; mxcp itself is optimised as `make bench` builds it"
+        profile = "dev profile; mxcp itself is optimised only with OPTIMISED=1"
     load = os.getloadavg()[0]
     print(f"median of {args.runs}; {os.cpu_count()} cores, load average {load:.1f} at the start")
     print(profile, flush=True)

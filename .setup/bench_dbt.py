@@ -139,7 +139,7 @@ def main() -> int:
     environment |= {"NO_COLOR": "1", "DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DO_NOT_TRACK": "1"}
     print(f"median of {args.runs}; {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f} at the start")
     if "release" not in args.mxcp.resolve().parts:
-        print("dev profile; mxcp itself is optimised as `make bench-dbt` builds it")
+        print("dev profile; mxcp itself is optimised only with OPTIMISED=1")
     with tempfile.TemporaryDirectory(prefix="mxcp-bench-dbt-") as folder:
         environment["HOME"] = folder
         tools = {
