@@ -421,7 +421,12 @@ fn other(
         if !args.named.is_empty() {
             all.push(minijinja::value::Kwargs::from_iter(args.named.clone()).into());
         }
-        return function.call(state, &all);
+        // It is dbt's macro that calls this one.
+        session.log().depth += 1;
+        let result = function.call(state, &all);
+        let mut log = session.log();
+        log.depth = log.depth.saturating_sub(1);
+        return result;
     }
     if builtin::is_known(name) {
         let text = builtin::call(name, &args.positional, &args.named)?;
