@@ -7,7 +7,7 @@ use std::path::Path;
 
 use mxcp_artifact::dbt::{
     ColumnSpec, Constraint, ConstraintKind, DbtGraph, Materialization, ModelSpec, Node, NodeSpec,
-    SeedSpec, Severity, TestSpec,
+    SeedSpec, Severity, Source, TestSpec,
 };
 use mxcp_artifact::{Digest, RelationName, SqlType};
 
@@ -230,4 +230,24 @@ pub(crate) fn write_seeds(root: &Path) {
         "id,customer_id,amount,day\n1,1,10.50,2024-01-31\n2,1,4.5,2024-02-01\n3,2,1,\n",
     )
     .unwrap();
+}
+
+/// A table of the source `crm`.
+pub(crate) fn source(name: &str) -> Source {
+    Source {
+        unique_id: format!("source.shop.crm.{name}"),
+        source: "crm".into(),
+        name: name.into(),
+        package: "shop".into(),
+        path: "models/sources.yml".into(),
+        fqn: vec!["shop".into(), "crm".into(), name.into()],
+        relation: RelationName::main(name),
+        tags: Vec::new(),
+        description: None,
+        columns: Vec::new(),
+        meta: std::collections::BTreeMap::new(),
+        freshness: None,
+        location: None,
+        details: Default::default(),
+    }
 }

@@ -47,7 +47,7 @@ pub use moment::Moment;
 pub use options::{Command, Helpers, Interrupt, Options, PythonJob, PythonModels};
 pub use resource::Resource;
 pub use result::{Batches, Counts, NodeResult, Observer, Silent, Status, Summary, Timing};
-pub use select::{Indirect, Selection, State};
+pub use select::{Indirect, Selection, State, manifest_entry};
 
 /// Opens the database and runs the selected nodes. An empty selection opens nothing.
 ///

@@ -79,19 +79,9 @@ fn line(resource: Resource<'_>, listing: &Listing, manifest: &Value) -> String {
         "name" => resource.search_name(),
         "path" => resource.path().to_owned(),
         "json" => {
-            let entry = [
-                "nodes",
-                "sources",
-                "exposures",
-                "metrics",
-                "semantic_models",
-                "saved_queries",
-                "unit_tests",
-            ]
-            .iter()
-            .find_map(|kind| manifest[kind].get(resource.unique_id()))
-            .cloned()
-            .unwrap_or_default();
+            let entry = mxcp_dbt::manifest_entry(manifest, resource.unique_id())
+                .cloned()
+                .unwrap_or_default();
             let mut shown = Map::new();
             if listing.output_keys.is_empty() {
                 for (key, value) in entry.as_object().into_iter().flatten() {

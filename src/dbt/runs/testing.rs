@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::templates::Scripted;
 use super::{Project, message, statuses};
-use crate::fixture::{change, data_test, graph, model, model_spec, shop, test_spec};
+use crate::fixture::{change, data_test, graph, model, model_spec, shop, source, test_spec};
 use crate::{Command, Helpers, Observer, Resource, Silent, Status};
 
 fn unit_test(name: &str, model: &str) -> Node {
@@ -232,25 +232,6 @@ fn statements_around_a_run_are_results_too() {
     assert_eq!(summary.results[4].status, Status::Error);
     assert_eq!(summary.exit_code(), 1);
     assert_eq!(project.value::<i64>("select sum(n)::bigint from log"), 3);
-}
-
-fn source(name: &str) -> Source {
-    Source {
-        unique_id: format!("source.shop.crm.{name}"),
-        source: "crm".into(),
-        name: name.into(),
-        package: "shop".into(),
-        path: "models/sources.yml".into(),
-        fqn: vec!["shop".into(), "crm".into(), name.into()],
-        relation: RelationName::main(name),
-        tags: Vec::new(),
-        description: None,
-        columns: Vec::new(),
-        meta: std::collections::BTreeMap::new(),
-        freshness: None,
-        location: None,
-        details: Default::default(),
-    }
 }
 
 #[test]

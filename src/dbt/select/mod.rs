@@ -21,7 +21,7 @@ use crate::resource::Resource;
 use criterion::Criterion;
 use spec::{Group, Operation, Spec};
 
-pub use state::State;
+pub use state::{State, manifest_entry};
 
 /// What the command line selects.
 #[derive(Clone, Debug, Default)]

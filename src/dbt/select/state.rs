@@ -50,8 +50,8 @@ impl State {
             .iter()
             .filter(|resource| {
                 let id = resource.unique_id();
-                let old = entry(old, id);
-                let new_entry = entry(new, id);
+                let old = manifest_entry(old, id);
+                let new_entry = manifest_entry(new, id);
                 let changed = |aspects: &[Aspect]| match (old, new_entry) {
                     (None, _) => true,
                     (Some(old), Some(new)) => aspects.iter().any(|aspect| aspect(old, new)),
@@ -145,7 +145,8 @@ fn listed(artifact: &Value) -> impl Iterator<Item = &Value> {
     artifact["results"].as_array().into_iter().flatten()
 }
 
-fn entry<'v>(manifest: &'v Value, unique_id: &str) -> Option<&'v Value> {
+/// What a `manifest.json` says of a resource of any kind.
+pub fn manifest_entry<'v>(manifest: &'v Value, unique_id: &str) -> Option<&'v Value> {
     [
         "nodes",
         "sources",

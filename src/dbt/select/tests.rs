@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::criterion::Criterion;
 use super::*;
-use crate::fixture::{change, graph, model, shop};
+use crate::fixture::{change, graph, model, shop, source};
 
 /// Selects among the nodes of `shop`, short names only, tests by their own name.
 fn names(select_words: &[&str], exclude_words: &[&str]) -> String {
@@ -119,20 +119,9 @@ fn what_is_wrong_with_a_selector() {
 fn wide() -> DbtGraph {
     let mut graph = shop();
     graph.sources.push(Source {
-        unique_id: "source.shop.crm.people".into(),
-        source: "crm".into(),
-        name: "people".into(),
-        package: "shop".into(),
-        path: "models/sources.yml".into(),
-        fqn: vec!["shop".into(), "crm".into(), "people".into()],
         relation: RelationName::in_schema("crm", "people"),
         tags: vec!["raw".into()],
-        description: None,
-        columns: Vec::new(),
-        meta: std::collections::BTreeMap::new(),
-        freshness: None,
-        location: None,
-        details: Default::default(),
+        ..source("people")
     });
     graph.exposures.push(Exposure {
         unique_id: "exposure.shop.board".into(),
